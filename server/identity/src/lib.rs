@@ -1,0 +1,7 @@
+//! Who somebody is: API keys and passwords. No HTTP types. The only place where an [`kernel::Actor`] is made.
+pub mod password;
+mod sessions;
+pub mod token;
+mod verify;
+
+pub use verify::{Denied, Keys, Known, Reason, Touched};

@@ -1,0 +1,96 @@
+//! Who calls. An [`Actor`] is proof that identity looked at the key not long ago.
+use std::{net::IpAddr, sync::Arc};
+
+use serde::Serialize;
+
+use crate::{KeyId, OrgId, Permissions, Role, SessionId, Timestamp, UserId};
+
+/// The wire protocol over which a call came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Facade {
+    Mcp,
+    McpSse,
+    Rest,
+    Cli,
+}
+impl Facade {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mcp => "mcp",
+            Self::McpSse => "mcp_sse",
+            Self::Rest => "rest",
+            Self::Cli => "cli",
+        }
+    }
+}
+
+/// What identity found out about a caller; [`Actor::verified`] makes it an actor.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    pub org: OrgId,
+    pub org_slug: Arc<str>,
+    pub key: KeyId,
+    pub key_label: Arc<str>,
+    /// The key's owner; none for a key of the organization itself.
+    pub user: Option<UserId>,
+    /// The owner's role now, or the role ceiling of an organization's key.
+    pub role: Role,
+    /// Whether the owner is an operator of the installation.
+    pub operator: bool,
+    pub permissions: Arc<Permissions>,
+    pub address: IpAddr,
+    pub facade: Facade,
+    pub session: SessionId,
+    pub at: Timestamp,
+}
+
+/// A caller whose key, owner, address and organization were found in order. At most [`Actor::MAX_AGE_SECONDS`] old when used.
+#[derive(Debug, Clone)]
+pub struct Actor(Verified);
+impl Actor {
+    /// Dispatch refuses an actor older than this: revocation acts within it, everywhere.
+    pub const MAX_AGE_SECONDS: i64 = 30;
+
+    /// For identity alone (a clippy rule bans it elsewhere).
+    pub fn verified(found: Verified) -> Arc<Self> {
+        Arc::new(Self(found))
+    }
+    pub fn org(&self) -> OrgId {
+        self.0.org
+    }
+    pub fn org_slug(&self) -> &Arc<str> {
+        &self.0.org_slug
+    }
+    pub fn key(&self) -> KeyId {
+        self.0.key
+    }
+    pub fn key_label(&self) -> &Arc<str> {
+        &self.0.key_label
+    }
+    pub fn user(&self) -> Option<UserId> {
+        self.0.user
+    }
+    pub fn role(&self) -> Role {
+        self.0.role
+    }
+    pub fn operator(&self) -> bool {
+        self.0.operator
+    }
+    pub fn permissions(&self) -> &Arc<Permissions> {
+        &self.0.permissions
+    }
+    pub fn address(&self) -> IpAddr {
+        self.0.address
+    }
+    pub fn facade(&self) -> Facade {
+        self.0.facade
+    }
+    pub fn session(&self) -> SessionId {
+        self.0.session
+    }
+    /// False when it was verified too long ago to act on (or in the future).
+    pub fn fresh(&self, now: Timestamp) -> bool {
+        (-5..=Self::MAX_AGE_SECONDS).contains(&(now - self.0.at).num_seconds())
+    }
+}

@@ -1,0 +1,183 @@
+//! The one predicate. Listing keeps the tools for which [`decide`] is `Ok`; calling starts with it.
+//!
+//! Deny beats allow, what is unknown is refused, and an empty set grants nothing. What lies outside the caller's organization
+//! or instances answers exactly like what does not exist.
+use std::sync::Arc;
+
+use crate::{Access, Actor, Category, Changes, Code, Facts, Instance, InstanceState, Refusal, Role, Timestamp, refusal};
+
+/// How far the actor may go with this tool here, and what barred writing.
+#[derive(Debug, Clone)]
+pub struct Permit {
+    actor: Arc<Actor>,
+    changes: Changes,
+    barred: Option<Bar>,
+}
+
+#[derive(Debug, Clone)]
+enum Bar {
+    /// The caller may not write with this tool at all.
+    Never(Refusal),
+    /// The guard is closed now: plans are still answered.
+    Guard(Refusal),
+}
+
+/// Proof that this actor may write here with this tool.
+#[derive(Debug, Clone)]
+pub struct WritePermit {
+    actor: Arc<Actor>,
+    changes: Changes,
+}
+
+/// What outside things and unknown things alike answer.
+pub fn unknown_tool(name: &str) -> Refusal {
+    let shown: String = name.chars().take(80).collect();
+    refusal(Code::UnknownTool, format!("There is no tool \"{shown}\" here."))
+        .next("List the tools; ocore_list_instances names the instances that this key may use.")
+}
+
+/// Stage 1 and 2 of the pipeline, but for the rate: may this actor use this tool, on this instance?
+///
+/// `Ok` does not mean that a write is allowed: a tool that may also read is permitted to a reader, and the [`Permit`]
+/// remembers why writing is barred. A closed guard bars writing and hides nothing.
+pub fn decide(actor: &Arc<Actor>, tool: &Facts, at: Option<&Instance>, now: Timestamp) -> Result<Permit, Refusal> {
+    let permissions = actor.permissions();
+    if let Some(instance) = at
+        && (!visible(actor, instance) || instance.state == InstanceState::Archived)
+    {
+        return Err(unknown_tool(tool.name));
+    }
+    if tool.on_instance() != at.is_some() {
+        return Err(unknown_tool(tool.name));
+    }
+    // Which instances there are is always permitted to ask.
+    if tool.name != "ocore_list_instances" {
+        if !permissions.categories.contains(&tool.category) {
+            return Err(denied(format!("This key does not have the category {}, which {} belongs to.", tool.category, tool.name)));
+        }
+        if !permissions.tools.permits(tool.name) {
+            return Err(denied(format!("This key does not permit the tool {}.", tool.name)));
+        }
+    }
+    if permissions.restricted() && strong(tool) && !permissions.tools.names(tool.name) {
+        return Err(denied(format!(
+            "{} could pass by the limits of this key (it is restricted to some models or companies).",
+            tool.name
+        ))
+        .next("Use the tools of the categories orm and search, or ask for a key whose tool list names this one."));
+    }
+    let mut barred = None;
+    if let Some(why) = role_bars(actor.role(), tool) {
+        if tool.least > Access::Read || why.even_reads {
+            return Err(denied(why.text));
+        }
+        barred = Some(Bar::Never(denied(why.text)));
+    }
+    if permissions.read_only && tool.access > Access::Read {
+        let why = denied("This key is read-only.");
+        if tool.least > Access::Read {
+            return Err(why);
+        }
+        barred = Some(Bar::Never(why));
+    }
+    if barred.is_none()
+        && tool.changes == Changes::Instance
+        && let Some(instance) = at
+        && let Some(why) = guard(instance, now)
+    {
+        barred = Some(Bar::Guard(why));
+    }
+    Ok(Permit { actor: Arc::clone(actor), changes: tool.changes, barred })
+}
+
+/// Whether the instance exists for this actor.
+pub fn visible(actor: &Actor, instance: &Instance) -> bool {
+    instance.org == actor.org() && actor.permissions().instances.contains(&instance.id)
+}
+
+/// Why writes are off at this moment, if they are.
+fn guard(instance: &Instance, now: Timestamp) -> Option<Refusal> {
+    if instance.state == InstanceState::Maintenance {
+        return Some(
+            refusal(Code::WriteBlocked, format!("{} is in maintenance: it can be read, not changed.", instance.slug))
+                .next("Wait until an administrator sets it active again."),
+        );
+    }
+    (!instance.writable(now)).then(|| {
+        refusal(Code::WriteBlocked, format!("Writes are off for {} ({}).", instance.slug, instance.environment))
+            .next("Only an owner, an administrator or the operator opens the guard (mcp_write_enabled); dry_run shows what the call would do.")
+    })
+}
+
+fn denied(text: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
+    refusal(Code::PermissionDenied, text).next("Ask an administrator of your organization for a key that permits it.")
+}
+
+struct RoleBar {
+    text: &'static str,
+    even_reads: bool,
+}
+
+/// What the owner's role does not do. Admins and owners do everything within their organization.
+fn role_bars(role: Role, tool: &Facts) -> Option<RoleBar> {
+    match role {
+        Role::Owner | Role::Admin => None,
+        Role::Member => (tool.category == Category::Shell || ADMIN_TOOLS.contains(&tool.name))
+            .then_some(RoleBar { text: "The owner of this key is a member; this tool is for administrators.", even_reads: true }),
+        Role::Viewer => {
+            if matches!(tool.category, Category::Sql | Category::Shell | Category::Files) || LOGS_AND_BACKUPS.contains(&tool.name) {
+                return Some(RoleBar { text: "The owner of this key is a viewer; SQL, shell, files, logs and backups are not for viewers.", even_reads: true });
+            }
+            (tool.access > Access::Read)
+                .then_some(RoleBar { text: "The owner of this key is a viewer, who reads and does not write.", even_reads: false })
+        }
+    }
+}
+const ADMIN_TOOLS: [&str; 6] =
+    ["impersonate_user", "restore_database", "set_system_parameter", "set_user_active", "set_user_groups", "set_user_password"];
+const LOGS_AND_BACKUPS: [&str; 4] = ["backup_database", "list_backups", "odoo_logs", "restore_database"];
+
+/// Tools that see or change more than the models and records a restricted key is limited to.
+fn strong(tool: &Facts) -> bool {
+    const NAMES: [&str; 8] = [
+        "backup_database",
+        "impersonate_user",
+        "list_backups",
+        "odoo_logs",
+        "restore_database",
+        "set_user_active",
+        "set_user_groups",
+        "set_user_password",
+    ];
+    matches!(tool.category, Category::Sql | Category::Shell | Category::Files | Category::Modules | Category::Reports)
+        || NAMES.contains(&tool.name)
+}
+
+impl Permit {
+    /// After the arguments are decoded, when it is known that this call writes: the permit for it, or why not.
+    pub fn write(&self) -> Result<WritePermit, Refusal> {
+        match &self.barred {
+            None => Ok(WritePermit { actor: Arc::clone(&self.actor), changes: self.changes }),
+            Some(Bar::Never(why) | Bar::Guard(why)) => Err(why.clone()),
+        }
+    }
+    /// Whether a plan of the write may be shown; `Some` carries why the run itself would be refused.
+    pub fn plan(&self) -> Result<Option<Refusal>, Refusal> {
+        match &self.barred {
+            None => Ok(None),
+            Some(Bar::Guard(why)) => Ok(Some(why.clone())),
+            Some(Bar::Never(why)) => Err(why.clone()),
+        }
+    }
+    pub fn actor(&self) -> &Arc<Actor> {
+        &self.actor
+    }
+}
+impl WritePermit {
+    pub fn actor(&self) -> &Arc<Actor> {
+        &self.actor
+    }
+    pub fn changes(&self) -> Changes {
+        self.changes
+    }
+}

@@ -1,0 +1,163 @@
+//! Organizations, servers and instances as the pipeline sees them: snapshots, at most 30 seconds old.
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{CredentialId, InstanceId, OrgId, ServerId, Timestamp, access::words};
+
+words! {
+    Environment, "environment":
+    Production = "production",
+    Staging = "staging",
+    Development = "development",
+}
+words! {
+    /// Set by people.
+    InstanceState, "state":
+    Active = "active",
+    Maintenance = "maintenance",
+    Archived = "archived",
+}
+words! {
+    /// Found by ocore.
+    Health, "health":
+    Unknown = "unknown",
+    Up = "up",
+    Down = "down",
+}
+
+/// Odoo's series, e.g. 17.0; saas and later suffixes are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct OdooVersion {
+    pub major: u16,
+    pub minor: u16,
+}
+impl OdooVersion {
+    pub const fn new(major: u16) -> Self {
+        Self { major, minor: 0 }
+    }
+}
+impl fmt::Display for OdooVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+impl FromStr for OdooVersion {
+    type Err = String;
+    /// Reads `19.0`, `19.0+e-20260215`, `saas~18.2`, `18`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let mut parts = digits.split(|c: char| !c.is_ascii_digit());
+        let major = parts.next().and_then(|p| p.parse().ok()).ok_or_else(|| format!("\"{text}\" is no Odoo version"))?;
+        Ok(Self { major, minor: parts.next().and_then(|p| p.parse().ok()).unwrap_or(0) })
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Organization {
+    pub id: OrgId,
+    pub slug: Arc<str>,
+    pub name: String,
+    /// All calls of the organization are refused while it is on.
+    pub kill_switch: bool,
+    /// Records in one answer (default 500).
+    pub max_records: u32,
+    /// The most that `limit` may ask for (default 1,000).
+    pub max_search_limit: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub id: ServerId,
+    pub org: OrgId,
+    pub name: String,
+    /// For operators only.
+    pub docker: Option<String>,
+    /// For operators only.
+    pub path_roots: Vec<PathBuf>,
+}
+
+words! {
+    /// How ocore speaks RPC with a credential. `auto`: a password signs in to a session, an Odoo API key uses JSON-RPC
+    /// while the version has it and JSON-2 where it has not.
+    RpcDialect, "RPC dialect":
+    Auto = "auto",
+    Session = "session",
+    JsonRpc = "jsonrpc",
+    Json2 = "json2",
+}
+
+/// The way in by RPC. The secret stays sealed in the store under `credential`.
+#[derive(Debug, Clone)]
+pub struct RpcConnection {
+    pub credential: CredentialId,
+    pub login: String,
+    pub dialect: RpcDialect,
+    /// Odoo refused it: it is not used again until somebody changes it.
+    pub refused: bool,
+    /// Part of every cache key: grows when the credential changes.
+    pub generation: i64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Instance {
+    pub id: InstanceId,
+    pub org: OrgId,
+    pub server: ServerId,
+    pub server_name: String,
+    /// Unique in the installation, at most 24 characters of `[a-z0-9-]`.
+    pub slug: Arc<str>,
+    pub url: Url,
+    pub database: String,
+    pub environment: Environment,
+    pub state: InstanceState,
+    pub health: Health,
+    /// Found at the last check.
+    pub version: Option<OdooVersion>,
+    /// `community` or `enterprise`, found at the last check.
+    pub edition: Option<String>,
+    /// The guard: whether writes are allowed at all (`mcp_write_enabled`).
+    pub write_enabled: bool,
+    /// When set, the guard closes again at this time.
+    pub write_enabled_until: Option<Timestamp>,
+    /// When an RPC login to this very database last succeeded; host connections stay off until then.
+    pub checked_at: Option<Timestamp>,
+    pub rpc: Option<RpcConnection>,
+    pub container: Option<String>,
+    pub addons: Option<PathBuf>,
+    pub backups: Option<PathBuf>,
+    /// Whether a PostgreSQL URL is stored (sealed).
+    pub postgres: bool,
+    /// Calls at a time (default 4).
+    pub concurrency: u32,
+    /// Part of every cache key: bumped when what is cached about the instance may have changed.
+    pub generation: i64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+impl Instance {
+    /// The guard at this moment.
+    pub fn writable(&self, now: Timestamp) -> bool {
+        self.write_enabled && self.write_enabled_until.is_none_or(|until| now < until)
+    }
+    /// What stands before a tool's name: the slug with `_` for `-`.
+    pub fn prefix(&self) -> String {
+        crate::name::prefix(&self.slug)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        for (text, major, minor) in [("19.0", 19, 0), ("19.0+e-20260215", 19, 0), ("saas~18.2", 18, 2), ("14.0-20201231", 14, 0), ("18", 18, 0)] {
+            assert_eq!(text.parse(), Ok(OdooVersion { major, minor }), "{text}");
+        }
+        assert!("master".parse::<OdooVersion>().is_err());
+        assert!(OdooVersion::new(18) < OdooVersion { major: 18, minor: 2 });
+    }
+}

@@ -1,0 +1,207 @@
+//! Argument types that several tools share: what models send, taken kindly, and published as a plain type.
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Map, Value};
+
+/// Publishes a type under one inline schema.
+macro_rules! published {
+    ($type:ident, $schema:tt) => {
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn inline_schema() -> bool {
+                true
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+/// A value, or what a text holds in JSON: some models send lists and objects as texts.
+fn opened<'de, D: Deserializer<'de>>(d: D) -> Result<Value, D::Error> {
+    Ok(match Value::deserialize(d)? {
+        Value::String(text) => match serde_json::from_str(&text) {
+            Ok(held @ (Value::Array(_) | Value::Object(_))) => held,
+            _ => Value::String(text),
+        },
+        other => other,
+    })
+}
+
+/// An Odoo domain in prefix notation. Also taken as a text that holds one in JSON.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
+pub struct Domain(pub Value);
+impl<'de> Deserialize<'de> for Domain {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        match opened(d)? {
+            Value::Null => Ok(Self::default()),
+            list @ Value::Array(_) => Ok(Self(list)),
+            Value::String(_) => {
+                Err(D::Error::custom("a domain is a list such as [[\"name\", \"ilike\", \"acme\"]]; this text does not hold one in JSON"))
+            }
+            _ => Err(D::Error::custom("a domain is a list such as [[\"name\", \"ilike\", \"acme\"]]")),
+        }
+    }
+}
+impl Domain {
+    /// This domain and one more condition. Odoo joins what stands beside each other with "and".
+    pub fn and(&self, condition: Value) -> Value {
+        let mut all = vec![condition];
+        if let Value::Array(terms) = &self.0 {
+            all.extend(terms.iter().cloned());
+        }
+        Value::Array(all)
+    }
+}
+published!(Domain, {"type": "array", "items": {}});
+
+/// Field values of one record.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
+pub struct Values(pub Map<String, Value>);
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        match opened(d)? {
+            Value::Object(map) => Ok(Self(map)),
+            Value::Null => Ok(Self::default()),
+            _ => Err(D::Error::custom("this is an object such as {\"name\": \"Acme\"}")),
+        }
+    }
+}
+published!(Values, {"type": "object"});
+
+/// The values of several records.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
+pub struct ValuesList(pub Vec<Values>);
+impl<'de> Deserialize<'de> for ValuesList {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        match opened(d)? {
+            list @ Value::Array(_) => serde_json::from_value(list).map(Self).map_err(D::Error::custom),
+            _ => Err(D::Error::custom("this is a list of objects such as [{\"name\": \"Acme\"}]")),
+        }
+    }
+}
+published!(ValuesList, {"type": "array", "items": {"type": "object"}});
+
+/// A list of anything: positional arguments of a method.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
+pub struct List(pub Vec<Value>);
+impl<'de> Deserialize<'de> for List {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        match opened(d)? {
+            Value::Array(items) => Ok(Self(items)),
+            Value::Null => Ok(Self::default()),
+            _ => Err(D::Error::custom("this is a list such as [1, \"a\"]")),
+        }
+    }
+}
+published!(List, {"type": "array", "items": {}});
+
+/// Names of fields. Also taken as a text with commas.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Names(pub Vec<String>);
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let wrong = || D::Error::custom("this is a list of names such as [\"name\", \"email\"]");
+        match opened(d)? {
+            Value::Null => Ok(Self::default()),
+            Value::String(text) => Ok(Self(text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect())),
+            Value::Array(items) => {
+                let names: Option<Vec<String>> = items.iter().map(|n| n.as_str().map(|n| n.trim().to_owned())).collect();
+                names.map(Self).ok_or_else(wrong)
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+published!(Names, {"type": "array", "items": {"type": "string"}});
+
+/// Database ids, in the caller's order. Also taken as one number, or as a text with commas.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Ids(pub Vec<i64>);
+impl<'de> Deserialize<'de> for Ids {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let items = match opened(d)? {
+            Value::Null => Vec::new(),
+            Value::String(text) => text.split(',').filter(|t| !t.trim().is_empty()).map(Value::from).collect(),
+            Value::Array(items) => items,
+            one => vec![one],
+        };
+        let id = |v: &Value| v.as_i64().or_else(|| v.as_str()?.trim().parse().ok()).filter(|id| *id > 0);
+        let ids: Option<Vec<i64>> = items.iter().map(id).collect();
+        ids.map(Self).ok_or_else(|| D::Error::custom("ids are positive numbers such as [7, 12]"))
+    }
+}
+impl Ids {
+    /// Each id once, in order.
+    pub fn distinct(&self) -> Vec<i64> {
+        let mut seen = std::collections::BTreeSet::new();
+        self.0.iter().copied().filter(|id| seen.insert(*id)).collect()
+    }
+}
+published!(Ids, {"type": "array", "items": {"type": "integer"}});
+
+/// Any JSON value, where Odoo's method decides.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Any(pub Value);
+published!(Any, {});
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read<T: serde::de::DeserializeOwned>(v: Value) -> Result<T, String> {
+        serde_json::from_value(v).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn what_models_send_is_taken_kindly() {
+        for ids in [json!([7, 12]), json!("7, 12"), json!("[7,12]"), json!(["7", 12])] {
+            assert_eq!(read::<Ids>(ids).unwrap().0, [7, 12]);
+        }
+        assert_eq!(read::<Ids>(json!(7)).unwrap().0, [7]);
+        for names in [json!(["name", "email"]), json!("name, email"), json!("[\"name\",\"email\"]")] {
+            assert_eq!(read::<Names>(names).unwrap().0, ["name", "email"]);
+        }
+        assert_eq!(read::<Names>(json!(null)).unwrap(), Names::default());
+        assert_eq!(read::<Domain>(json!("[[\"a\",\"=\",1]]")).unwrap().0, json!([["a", "=", 1]]));
+        assert_eq!(read::<Values>(json!("{\"a\":1}")).unwrap().0.len(), 1);
+        assert_eq!(read::<ValuesList>(json!("[{\"a\":1},{}]")).unwrap().0.len(), 2);
+        assert_eq!(read::<List>(json!("[1]")).unwrap().0, [1]);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_an_example() {
+        for bad in [json!([0]), json!([-1]), json!("a"), json!([1.5]), json!({"id": 1}), json!([[1]])] {
+            assert!(read::<Ids>(bad.clone()).unwrap_err().contains("[7, 12]"), "{bad}");
+        }
+        assert!(read::<Names>(json!([1])).unwrap_err().contains("email"));
+        assert!(read::<Domain>(json!("name = acme")).unwrap_err().contains("ilike"));
+        assert!(read::<Values>(json!([{"a": 1}])).unwrap_err().contains("Acme"));
+    }
+
+    #[test]
+    fn conditions_are_joined() {
+        assert_eq!(Domain::default().and(json!(["id", ">", 1])), json!([["id", ">", 1]]));
+        let either = Domain(json!(["|", ["a", "=", 1], ["b", "=", 2]]));
+        assert_eq!(either.and(json!(["id", ">", 1])), json!([["id", ">", 1], "|", ["a", "=", 1], ["b", "=", 2]]));
+    }
+
+    #[test]
+    fn ids_once_each_in_order() {
+        assert_eq!(Ids(vec![3, 1, 3, 2, 1]).distinct(), [3, 1, 2]);
+    }
+}

@@ -1,0 +1,66 @@
+//! The organization's caps as tools meet them: what one search may give, and how many records one call may name.
+use backends::{Scope, odoo::Reader};
+use kernel::{Code, Result, refusal};
+
+/// How many records a search gives when nobody says.
+pub const DEFAULT_LIMIT: u64 = 80;
+
+/// What a search may give: the limit within the caps, and a note when that is less than was asked.
+pub fn limit(scope: &Scope, asked: Option<u64>, default: u64) -> Result<(u64, Option<String>)> {
+    if asked == Some(0) {
+        return Err(refusal(Code::InvalidArgument, "limit: at least 1.").next("Leave it out for the default, or use count to count only.").into());
+    }
+    let cap = scope.max_records.min(scope.max_search_limit).max(1);
+    let wanted = asked.unwrap_or(default);
+    let note = (wanted > cap && asked.is_some()).then(|| format!("The limit was lowered to {cap}, the most that one call may give. Use offset for the rest."));
+    Ok((wanted.min(cap), note))
+}
+
+/// Refuses an empty list of records, and one longer than a call may name.
+pub fn named(reader: &Reader, ids: &[i64]) -> Result<()> {
+    if ids.is_empty() {
+        return Err(refusal(Code::InvalidArgument, "ids is empty.").next("Name at least one record.").into());
+    }
+    let cap = reader.scope().max_records;
+    if ids.len() as u64 > cap {
+        return Err(refusal(Code::TooLarge, format!("ids names {} records; one call may name {cap}.", ids.len()))
+            .next("Split the list over several calls.")
+            .into());
+    }
+    Ok(())
+}
+
+/// `1 record`, `5 records`.
+pub fn records(n: usize) -> String {
+    if n == 1 { "1 record".to_owned() } else { format!("{n} records") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use kernel::Selection;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_stays_within_the_caps_and_says_so() {
+        let scope = Scope {
+            models: Selection::All,
+            methods: BTreeSet::new(),
+            companies: Selection::All,
+            lifts: &[],
+            restricted: false,
+            max_records: 500,
+            max_search_limit: 1000,
+        };
+        assert_eq!(limit(&scope, None, 80).unwrap(), (80, None));
+        assert_eq!(limit(&scope, Some(500), 80).unwrap(), (500, None));
+        let (capped, note) = limit(&scope, Some(5000), 80).unwrap();
+        assert_eq!(capped, 500);
+        assert!(note.unwrap().contains("500"));
+        assert!(limit(&scope, Some(0), 80).is_err());
+        let small = Scope { max_records: 20, ..scope };
+        assert_eq!(limit(&small, None, 80).unwrap(), (20, None));
+    }
+}

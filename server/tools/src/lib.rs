@@ -1,0 +1,17 @@
+//! One file per tool: `src/<category>/<tool>.rs`. What a tool is stands in [`contract`]; adding one adds one file.
+pub mod args;
+mod batch;
+mod caps;
+pub mod contract;
+mod difflib;
+mod grouping;
+mod schema;
+
+use contract::Tool;
+
+include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
+
+/// The tool of that name (without an instance's prefix).
+pub fn find(name: &str) -> Option<&'static Tool> {
+    CATALOGUE.iter().find(|t| t.facts.name == name)
+}
