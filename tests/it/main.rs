@@ -8,4 +8,8 @@
 mod harness;
 
 mod architecture;
+mod clients;
+mod crash;
+mod hostile;
 mod smoke;
+mod tools;

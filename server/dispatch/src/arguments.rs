@@ -10,6 +10,8 @@ use crate::catalogue::Entry;
 const DEFAULT_SECONDS: u64 = 15;
 const MOST_SECONDS: u64 = 120;
 const DEFAULT_KILOBYTES: usize = 50;
+/// How large an answer may be when nobody says.
+pub const DEFAULT_BYTES: usize = DEFAULT_KILOBYTES * 1024;
 const MOST_KILOBYTES: usize = 1024;
 
 /// The arguments that every tool takes.

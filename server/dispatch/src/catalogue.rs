@@ -31,9 +31,6 @@ impl Catalogue {
     pub fn get(&self, name: &str) -> Option<&Entry> {
         self.by_name.get(name).and_then(|i| self.entries.get(*i))
     }
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
 }
 
 fn entry(tool: &'static Tool) -> Entry {

@@ -7,7 +7,7 @@ use std::{
 
 use backends::{Scope, odoo::Pool};
 use futures_util::FutureExt as _;
-use kernel::{Access, Actor, Code, Fault, Instance, Permit, Plan, Progress, Refusal, Result, Sources, WritePermit, policy, refusal};
+use kernel::{Access, Actor, CallId, Code, Fault, Instance, Permit, Plan, Progress, Refusal, Result, Sources, WritePermit, policy, refusal};
 use serde::Serialize;
 use serde_json::{
     Value, json,
@@ -15,7 +15,7 @@ use serde_json::{
 };
 use store::{
     audit::{Audit, Outcome},
-    idempotency::{Claim, Idempotency},
+    idempotency::{Claim, Idempotency, check_key},
     registry::{Registry, Snapshot},
 };
 use tokio::{sync::watch, time::Instant};
@@ -211,12 +211,12 @@ impl Dispatch {
     /// The whole pipeline, wrapped by audit: whatever happens inside, the call has its row, and the answer waits for it.
     async fn audited(&self, call: Call, cancel: CancellationToken, progress: watch::Sender<Progress>) -> Answer {
         let mut trail = Trail::new(&call.actor, &call.name, &call.arguments, &self.sources);
-        let max_bytes = &mut 50 * 1024;
-        let result = self.stages(&mut trail, call, max_bytes, cancel, progress).await;
+        let mut max_bytes = arguments::DEFAULT_BYTES;
+        let result = self.stages(&mut trail, call, &mut max_bytes, cancel, progress).await;
         // 9 shape
         let wrote = trail.began.is_some();
         let (answer, outcome, affected) = match result {
-            Ok(Done::Ran(reply, notes)) => finished(reply, *max_bytes, notes, wrote),
+            Ok(Done::Ran(reply, notes)) => finished(reply, max_bytes, notes, wrote),
             Ok(Done::Planned { plan, asked, token, notes }) => (planned(&plan, asked, token, notes), Outcome::Planned, Some(plan.affected)),
             Ok(Done::Stored(body)) => stored(body),
             Err(fault) => {
@@ -329,8 +329,15 @@ impl Dispatch {
         }
         if let Some(key) = &common.idempotency_key {
             let call = trail.row.id;
-            match self.idempotency.claim(bound.actor.key(), key, self.scoped(bound), call).await? {
+            check_key(key)?;
+            match self.idempotency.claim(bound.actor.key(), key, scoped(bound), call).await? {
                 Claim::New => {}
+                Claim::Lost(earlier) => {
+                    return Err(Fault::unknown(
+                        format!("An earlier call with this idempotency_key was cut off; what it did is unknown (audit row {earlier})."),
+                        "Read the records to see what was done, then use a new key.",
+                    ));
+                }
                 Claim::Done(outcome) => {
                     let body = RawValue::from_string(outcome).map_err(|_| Fault::failed("a stored outcome"))?;
                     return Ok(Done::Stored(body));
@@ -349,7 +356,7 @@ impl Dispatch {
         }
         let ran = self.run(trail, write, body, read, deadline).await;
         if let Some(key) = &common.idempotency_key {
-            self.remember(bound.actor, key, &ran).await;
+            self.remember(bound.actor, key, trail.row.id, &ran).await;
         }
         ran.map(|reply| Done::Ran(reply, Vec::new()))
     }
@@ -369,26 +376,20 @@ impl Dispatch {
     }
 
     /// The outcome for the next call with the same key; what never reached Odoo is forgotten, so that it can be tried again.
-    async fn remember(&self, actor: &Actor, key: &str, ran: &Result<Reply>) {
+    async fn remember(&self, actor: &Actor, key: &str, call: CallId, ran: &Result<Reply>) {
         let kept = match ran {
-            Ok(reply) => self.idempotency.finish(actor.key(), key, reply.body.get()).await,
+            Ok(reply) => self.idempotency.finish(actor.key(), key, call, reply.body.get()).await,
             Err(Fault::Unknown { .. }) => {
                 // The same key must not run it a second time; the next caller is told the same.
                 let body = json!({"code": Code::OutcomeUnknown, "message": "The outcome of the call with this idempotency_key is unknown.",
                     "next": "Read the records to see what was done, then use a new key."});
-                self.idempotency.finish(actor.key(), key, &body.to_string()).await
+                self.idempotency.finish(actor.key(), key, call, &body.to_string()).await
             }
-            Err(_) => self.idempotency.release(actor.key(), key).await,
+            Err(_) => self.idempotency.release(actor.key(), key, call).await,
         };
         if kept.is_err() {
             tracing::warn!("the outcome of an idempotent call could not be kept; its key expires by itself");
         }
-    }
-
-    /// Idempotency keys are bound to tool and instance too, not to the arguments alone.
-    #[expect(clippy::unused_self, reason = "reads as one of the stages")]
-    fn scoped(&self, bound: &Bound<'_>) -> [u8; 32] {
-        fingerprint(&json!([bound.tool, bound.instance.map(|i| i.to_string()), bound.arguments.as_slice()]))
     }
 
     fn charge(&self, actor: &Actor, tool: &'static Tool) -> std::result::Result<(), Refusal> {
@@ -430,6 +431,11 @@ impl Dispatch {
         };
         ReadCx::new(instance.map(Arc::clone), odoo, directory, self.sources.now(), cancel, progress)
     }
+}
+
+/// Idempotency keys are bound to tool and instance too, not to the arguments alone.
+fn scoped(bound: &Bound<'_>) -> [u8; 32] {
+    fingerprint(&json!([bound.tool, bound.instance.map(|i| i.to_string()), bound.arguments.as_slice()]))
 }
 
 /// The policy that the handles carry.

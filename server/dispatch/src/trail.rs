@@ -94,7 +94,7 @@ impl Trail {
         let end = end(outcome, code, summary, self.started.elapsed(), affected);
         match self.began {
             Some(began) => audit.complete(began, end).await,
-            None if self.rate_refused => audit.record_rate_refusal(self.row).await,
+            None if self.rate_refused => audit.record_rate_refusal(self.row),
             None => audit.record(self.row, end).await,
         }
     }

@@ -10,11 +10,12 @@ use std::{
 };
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody as _},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::Response,
 };
 use bytes::{Bytes, BytesMut};
+use dispatch::Door;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use identity::{Denied, Reason};
@@ -27,7 +28,7 @@ use crate::{Config, Gateway, answer};
 /// The largest request body.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 /// A body must arrive whole within this time.
-const BODY_TIME: Duration = Duration::from_secs(60);
+const BODY_TIME: Duration = Duration::from_mins(1);
 /// What a browser may read of our answers beside the CORS-safelisted headers.
 const EXPOSED: HeaderValue = HeaderValue::from_static("Mcp-Session-Id, WWW-Authenticate, MCP-Protocol-Version, Retry-After");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
@@ -75,7 +76,8 @@ impl Edge {
         let mut origins = Vec::new();
         let (mut public_host, mut public_origin, mut prefix) = (None, None, String::new());
         if let Some(url) = &config.public_url {
-            let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+            let plain =
+                url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
             let host = url.host_str().filter(|_| plain && matches!(url.scheme(), "http" | "https"));
             let host = host.ok_or_else(|| ConfigError::PublicUrl(url.clone()))?;
             public_host = Some(bare(host).to_ascii_lowercase());
@@ -125,7 +127,9 @@ impl Edge {
         let Ok(url) = Url::parse(text) else { return false };
         let normal = url.origin().ascii_serialization();
         self.origins.contains(&normal)
-            || (self.public_host.is_none() && matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(|h| loopback(bare(h))))
+            || (self.public_host.is_none()
+                && matches!(url.scheme(), "http" | "https")
+                && url.host_str().is_some_and(|h| loopback(bare(h))))
     }
 
     fn trusted(&self, address: IpAddr) -> bool {
@@ -143,7 +147,8 @@ impl Edge {
         let lines = |name: &str| -> Vec<&str> { headers.get_all(name).iter().map(|v| v.to_str().unwrap_or("")).collect() };
         let (old, new) = (lines("x-forwarded-for"), lines("forwarded"));
         let old = (!old.is_empty()).then(|| self.walk(peer, old.iter().flat_map(|l| l.split(',')).map(node).collect()));
-        let new = (!new.is_empty()).then(|| self.walk(peer, new.iter().flat_map(|l| unquoted(l, ',')).map(forwarded_for).collect()));
+        let new =
+            (!new.is_empty()).then(|| self.walk(peer, new.iter().flat_map(|l| unquoted(l, ',')).map(forwarded_for).collect()));
         match (old, new) {
             (Some(a), Some(b)) if a != b => Err(()),
             (Some(a), _) | (None, Some(a)) => Ok(a),
@@ -214,7 +219,8 @@ impl Gateway {
                 StatusCode::BAD_REQUEST,
                 "bad_host",
                 *address,
-                refusal(Code::InvalidArgument, "The request names no host, or more than one.").next("Send exactly one Host header."),
+                refusal(Code::InvalidArgument, "The request names no host, or more than one.")
+                    .next("Send exactly one Host header."),
             ),
             Turned::Host(address, host) => (
                 StatusCode::FORBIDDEN,
@@ -258,16 +264,26 @@ impl Gateway {
         let presented = presented(&parts.headers);
         match self.keys.verify(presented, visitor.address, facade, client(&parts.headers)).await {
             Ok(actor) => Ok(actor),
-            Err(denied) => Err(self.denied(&denied, parts, facade)),
+            Err(denied) => Err(self.denied(&denied, parts, facade).await),
         }
     }
 
     /// 401 with a challenge (RFC 6750 section 3, RFC 9728 section 5.1), 403 or 503; a row in the audit of the organization
     /// whose key it was, a security event otherwise.
-    fn denied(&self, denied: &Denied, parts: &Parts, facade: Facade) -> Response {
+    async fn denied(&self, denied: &Denied, parts: &Parts, facade: Facade) -> Response {
         let mut why = denied.reason.refusal();
-        if denied.known.is_some() {
-            self.dispatch.refused_at_the_door(denied, facade);
+        if let Some(known) = &denied.known {
+            let door = Door {
+                org: known.org,
+                key: known.key,
+                key_label: Arc::clone(&known.label),
+                user: known.user,
+                address: denied.address,
+                facade,
+                tool: String::new(),
+                refusal: why.clone(),
+            };
+            self.dispatch.refused_at_the_door(&door).await;
         }
         match denied.reason {
             Reason::Missing => {
@@ -311,9 +327,10 @@ impl Gateway {
                 StatusCode::REQUEST_TIMEOUT,
                 &refusal(Code::Timeout, "The request's body did not arrive in time.").next("Send it again."),
             )),
-            Err(Unread::Broken) => {
-                Err(answer::refused(StatusCode::BAD_REQUEST, &refusal(Code::InvalidArgument, "The request's body could not be read.")))
-            }
+            Err(Unread::Broken) => Err(answer::refused(
+                StatusCode::BAD_REQUEST,
+                &refusal(Code::InvalidArgument, "The request's body could not be read."),
+            )),
         }
     }
 
@@ -321,7 +338,8 @@ impl Gateway {
         self.security_event("body_too_large", visitor.address, "more than 16 MiB");
         answer::refused(
             StatusCode::PAYLOAD_TOO_LARGE,
-            &refusal(Code::TooLarge, "A request has at most 16 MiB.").next("Send less at a time; imports go in parts of 1,000 records."),
+            &refusal(Code::TooLarge, "A request has at most 16 MiB.")
+                .next("Send less at a time; imports go in parts of 1,000 records."),
         )
     }
 }
@@ -339,7 +357,7 @@ async fn collect(mut body: Body) -> Result<Bytes, Unread> {
         Some(Some(frame)) => frame.map_err(|_| Unread::Broken)?.into_data().unwrap_or_default(),
         None => Bytes::new(),
     };
-    if http_body::Body::is_end_stream(&body) {
+    if body.is_end_stream() {
         return if first.len() > MAX_BODY { Err(Unread::TooLarge) } else { Ok(first) };
     }
     let rest = async {
@@ -433,10 +451,12 @@ fn configured_origin(text: &str) -> Option<String> {
     let url = Url::parse(text.trim()).ok()?;
     let origin = url.origin();
     if origin.is_tuple() {
-        let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        let bare =
+            matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
         return bare.then(|| origin.ascii_serialization());
     }
-    (url.host_str().is_some_and(|h| !h.is_empty()) && matches!(url.path(), "" | "/")).then(|| text.trim().trim_end_matches('/').to_owned())
+    (url.host_str().is_some_and(|h| !h.is_empty()) && matches!(url.path(), "" | "/"))
+        .then(|| text.trim().trim_end_matches('/').to_owned())
 }
 
 /// An address in a forwarding header: `1.2.3.4`, `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]:80`.
@@ -451,7 +471,9 @@ fn node(text: &str) -> Option<IpAddr> {
 
 /// The `for` of one element of `Forwarded` (RFC 7239 section 4).
 fn forwarded_for(element: &str) -> Option<IpAddr> {
-    let (_, value) = unquoted(element, ';').filter_map(|pair| pair.split_once('=')).find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
+    let (_, value) = unquoted(element, ';')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
     node(value.trim().trim_matches('"'))
 }
 

@@ -1,1 +1,159 @@
+//! The façades: wire protocols over [`dispatch::Dispatch`], one file per façade. No façade decides anything: it reads a
+//! request, hands a call to the dispatcher, and writes the answer. What every request passes first stands in `edge.rs`.
+mod answer;
+#[cfg(feature = "conformance")]
+mod conformance;
+mod edge;
+mod health;
+mod mcp;
+mod mcp_sse;
+mod metrics;
+mod serve;
 
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Request, State as Shared},
+    response::Response,
+    routing::any,
+};
+use dispatch::Dispatch;
+use futures_util::future::BoxFuture;
+use identity::Keys;
+use ipnet::IpNet;
+use kernel::{SecretString, Sources};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+pub use edge::{ConfigError, Events, MAX_BODY, Peer};
+pub use metrics::Gauge;
+pub use serve::serve;
+
+use crate::metrics::{Metrics, Surface};
+
+/// What the operator says about the HTTP surface.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Links, and the Host and Origin that are answered. Without it only loopback names are.
+    pub public_url: Option<Url>,
+    /// Origins of browser clients beside `public_url`'s own.
+    pub origins: Vec<String>,
+    /// Whose forwarding headers count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether clients of 2025-11-25 and older get sessions (server-to-client requests need them).
+    pub legacy_sessions: bool,
+    /// The bearer token of `/metrics`; without one, metrics are on their own listener alone ([`metrics_router`]).
+    pub metrics_token: Option<SecretString>,
+}
+
+/// What the gateway is made of.
+pub struct State {
+    pub config: Config,
+    pub keys: Arc<Keys>,
+    pub dispatch: Arc<Dispatch>,
+    pub sources: Sources,
+    /// Where security events go.
+    pub events: Events,
+    /// Whether the store can be reached (`/ready`).
+    pub ready: Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
+    /// Grows when the tools that somebody may list may have changed; none: list changes are not announced.
+    pub changes: Option<watch::Receiver<u64>>,
+    /// Figures of others for `/metrics`.
+    pub gauges: Vec<Gauge>,
+    /// Ends streams that only wait. Cancel it together with [`serve`]'s.
+    pub shutdown: CancellationToken,
+}
+
+/// Why a gateway could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the metrics could not be registered")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Everything that answers HTTP.
+pub struct Gateway {
+    edge: edge::Edge,
+    keys: Arc<Keys>,
+    dispatch: Arc<Dispatch>,
+    sources: Sources,
+    events: Events,
+    ready: Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
+    metrics: Arc<Metrics>,
+    metrics_token: Option<SecretString>,
+    shutdown: CancellationToken,
+    mcp: mcp::Mcp,
+    sse: mcp_sse::Sessions,
+}
+impl Gateway {
+    /// # Errors
+    /// When a setting cannot be used.
+    pub fn new(state: State) -> Result<Arc<Self>, Error> {
+        let metrics = Arc::new(Metrics::new(state.gauges)?);
+        let mcp = mcp::Mcp::new(&state.config, &state.dispatch, &metrics, state.changes, &state.shutdown);
+        Ok(Arc::new(Self {
+            edge: edge::Edge::new(&state.config)?,
+            keys: state.keys,
+            dispatch: state.dispatch,
+            sources: state.sources,
+            events: state.events,
+            ready: state.ready,
+            metrics,
+            metrics_token: state.config.metrics_token,
+            shutdown: state.shutdown,
+            mcp,
+            sse: mcp_sse::Sessions::default(),
+        }))
+    }
+}
+
+/// Every URL of the gateway.
+pub fn router(gateway: &Arc<Gateway>) -> Router {
+    // With and without the last slash: a redirect between the two loses the body or the key in some clients.
+    let mcp = any(mcp_endpoint);
+    Router::new()
+        .route("/mcp", mcp.clone())
+        .route("/mcp/", mcp.clone())
+        .route("/api/mcp/stream", mcp.clone())
+        .route("/mcp/i/{slug}", mcp.clone())
+        .route("/mcp/i/{slug}/", mcp)
+        .route("/api/mcp/sse", any(sse_stream))
+        .route("/mcp/sse", any(sse_stream))
+        .route("/api/mcp/messages", any(sse_messages))
+        .route("/mcp/messages", any(sse_messages))
+        .route("/health", any(health::live))
+        .route("/mcp/health", any(health::live))
+        .route("/ready", any(health::ready))
+        .route("/metrics", any(health::metrics))
+        .with_state(Arc::clone(gateway))
+}
+
+/// `/metrics` alone, without a token, for a listener of its own.
+pub fn metrics_router(gateway: &Arc<Gateway>) -> Router {
+    Router::new().route("/metrics", any(health::metrics_alone)).with_state(Arc::clone(gateway))
+}
+
+async fn mcp_endpoint(Shared(gateway): Shared<Arc<Gateway>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let response = gateway.at_the_edge(parts, body, |visitor, parts, body| gateway.mcp(visitor, parts, body)).await;
+    gateway.metrics.request(Surface::Mcp, response.status());
+    response
+}
+
+async fn sse_stream(Shared(gateway): Shared<Arc<Gateway>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let response = gateway.at_the_edge(parts, body, |visitor, parts, _| gateway.sse_open(visitor, parts)).await;
+    gateway.metrics.request(Surface::McpSse, response.status());
+    response
+}
+
+async fn sse_messages(Shared(gateway): Shared<Arc<Gateway>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let response = gateway.at_the_edge(parts, body, |visitor, parts, body| gateway.sse_message(visitor, parts, body)).await;
+    gateway.metrics.request(Surface::McpSse, response.status());
+    response
+}

@@ -2,7 +2,13 @@
 //!
 //! Statements are one text for both: parameters are `$1`, `$2`…, integers are BIGINT, times and ids are TEXT. The layer is thin on
 //! purpose: [`Arg`] goes in, [`Row`] comes out, [`Tx`] is the only way to change more than one row at once.
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use kernel::{Timestamp, parse_time, time_text};
 use sqlx::{
@@ -333,9 +339,9 @@ impl Db {
     pub async fn open(url: &DbUrl) -> Result<Self> {
         match url {
             DbUrl::Sqlite(path) => {
+                private_file(path)?;
                 let options = SqliteConnectOptions::new()
                     .filename(path)
-                    .create_if_missing(true)
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
                     .busy_timeout(Duration::from_secs(5))
@@ -352,7 +358,7 @@ impl Db {
                 let read = PoolOptions::<Sqlite>::new()
                     .max_connections(8)
                     .acquire_timeout(WAIT)
-                    .connect_with(options.create_if_missing(false).pragma("query_only", "on"))
+                    .connect_with(options.pragma("query_only", "on"))
                     .await?;
                 Ok(Self(Pools::Sqlite { write, read }))
             }
@@ -361,10 +367,13 @@ impl Db {
                     .as_ref()
                     .clone()
                     .application_name("ocore")
-                    .options([("statement_timeout", "15s"), ("lock_timeout", "5s"), ("idle_in_transaction_session_timeout", "60s")])
+                    .options([
+                        ("statement_timeout", "15s"),
+                        ("lock_timeout", "5s"),
+                        ("idle_in_transaction_session_timeout", "60s"),
+                    ])
                     .disable_statement_logging();
-                let pool =
-                    PoolOptions::<Postgres>::new().max_connections(16).acquire_timeout(WAIT).connect_with(options).await?;
+                let pool = PoolOptions::<Postgres>::new().max_connections(16).acquire_timeout(WAIT).connect_with(options).await?;
                 Ok(Self(Pools::Postgres(pool)))
             }
         }
@@ -434,9 +443,7 @@ impl Db {
     pub async fn begin_read(&self) -> Result<Tx> {
         Ok(Tx(match &self.0 {
             Pools::Sqlite { read, .. } => AnyTx::Sqlite(read.begin().await?),
-            Pools::Postgres(pool) => {
-                AnyTx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
-            }
+            Pools::Postgres(pool) => AnyTx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?),
         }))
     }
 
@@ -468,13 +475,18 @@ impl Db {
         if made {
             let mut tx = self.begin_read().await?;
             applied = match &mut tx.0 {
-                AnyTx::Sqlite(tx) => tx.list_applied_migrations(&table_name).await,
-                AnyTx::Postgres(tx) => tx.list_applied_migrations(&table_name).await,
+                AnyTx::Sqlite(tx) => tx.list_applied_migrations(table_name).await,
+                AnyTx::Postgres(tx) => tx.list_applied_migrations(table_name).await,
             }
             .map_err(StoreError::Migration)?;
         }
         let missing = migrations.iter().filter(|m| !applied.iter().any(|a| a.version == m.version));
         Ok(missing.map(|m| format!("{:04}_{}", m.version, m.description)).collect())
+    }
+
+    /// Whether the store answers.
+    pub async fn ready(&self) -> Result<()> {
+        self.fetch_optional("SELECT 1 AS n", vec![]).await.map(drop)
     }
 
     /// Waits for what runs and closes every connection.
@@ -486,6 +498,15 @@ impl Db {
             }
             Pools::Postgres(pool) => pool.close().await,
         }
+    }
+}
+
+/// Makes the file for its owner alone; SQLite gives the files beside it the same mode.
+fn private_file(path: &Path) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(StoreError::Unavailable(e.into())),
+        _ => Ok(()),
     }
 }
 
@@ -708,7 +729,13 @@ mod tests {
 
     #[tokio::test]
     async fn sqlite_settings() {
+        use std::os::unix::fs::PermissionsExt as _;
         let t = sqlite().await;
+        t.ready().await.unwrap();
+        for file in std::fs::read_dir(t.dir.path()).unwrap() {
+            let file = file.unwrap();
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{file:?} is the owner's alone");
+        }
         for (pragma, value) in [("foreign_keys", 1), ("synchronous", 2)] {
             let mut tx = t.begin().await.unwrap();
             let row = tx.fetch_optional(Assembled(format!("PRAGMA {pragma}")), vec![]).await.unwrap().unwrap();

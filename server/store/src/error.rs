@@ -58,7 +58,9 @@ impl From<sqlx::Error> for StoreError {
             }
             // SQLite: busy, locked, cannot open; PostgreSQL: connection lost, shutting down, lock or statement timeout.
             E::Database(e) if e.code().is_some_and(|c| transient(&c)) => Self::Unavailable(error),
-            E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::Protocol(_) => Self::Unavailable(error),
+            E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::Protocol(_) => {
+                Self::Unavailable(error)
+            }
             _ => Self::Statement(error),
         }
     }
@@ -75,8 +77,9 @@ fn transient(code: &str) -> bool {
 }
 
 impl From<StoreError> for Fault {
-    /// What failed, for our log: the error's own text, which holds no values.
+    /// What failed: the error's own text, which holds no values. Its source goes to the log here, where it would otherwise be lost.
     fn from(error: StoreError) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
         Self::failed(format!("store: {error}"))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! PostgreSQL comes from `OCORE_TEST_STORE_PG`, an address whose user may create databases; without it the tests say so and run on
 //! SQLite alone.
+#![allow(clippy::expect_used, clippy::missing_panics_doc, clippy::print_stderr, reason = "compiled for tests alone")]
 use std::{ops::Deref, sync::Arc};
 
 use kernel::{ManualClock, SeededRandom, Sources, SystemRandom, Timestamp, parse_time};
@@ -64,7 +65,8 @@ pub async fn each_engine(test: impl AsyncFn(&TestStore)) {
         eprintln!("PostgreSQL left out: OCORE_TEST_STORE_PG is not set");
         return;
     };
-    let admin = Db::open(&server.parse().expect("OCORE_TEST_STORE_PG is a postgres:// address")).await.expect("PostgreSQL answers");
+    let admin =
+        Db::open(&server.parse().expect("OCORE_TEST_STORE_PG is a postgres:// address")).await.expect("PostgreSQL answers");
     assert_eq!(admin.engine(), Engine::Postgres);
     let name = format!("ocore_test_{}", kernel::KeyId::new(&Sources::system())).to_lowercase();
     outside_transaction(&admin, format!("CREATE DATABASE {name}")).await;

@@ -45,10 +45,16 @@ pub enum VaultError {
     Malformed { what: String },
     #[error("the key (id {found}) is not the one this store is sealed with (id {wanted})")]
     WrongKey { found: String, wanted: String },
-    #[error("to rotate a key from the environment, set the new one as the key and the old one as the previous key, on every node")]
+    #[error(
+        "to rotate a key from the environment, set the new one as the key and the old one as the previous key, on every node"
+    )]
     NoPrevious,
     #[error("the key file {} cannot be used", path.display())]
-    File { path: PathBuf, #[source] source: io::Error },
+    File {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// Where the installation's key comes from.
@@ -318,7 +324,13 @@ impl Vault {
     }
 
     /// `go_on` is asked before every step that lasts; false is a crash there.
-    async fn rotate_until(&self, db: &Db, settle: Duration, done: &mut u64, go_on: &mut (dyn FnMut() -> bool + Send)) -> Result<()> {
+    async fn rotate_until(
+        &self,
+        db: &Db,
+        settle: Duration,
+        done: &mut u64,
+        go_on: &mut (dyn FnMut() -> bool + Send),
+    ) -> Result<()> {
         self.reload()?;
         if !go_on() {
             return Ok(());
@@ -447,7 +459,10 @@ fn read_ring(source: &KeySource) -> Result<Ring, VaultError> {
     match source {
         KeySource::Value { current, previous } => Ok(Ring {
             current: decoded(current.expose_secret(), "the key from the environment")?,
-            previous: previous.as_ref().map(|p| decoded(p.expose_secret(), "the previous key from the environment")).transpose()?,
+            previous: previous
+                .as_ref()
+                .map(|p| decoded(p.expose_secret(), "the previous key from the environment"))
+                .transpose()?,
             stamp: None,
         }),
         KeySource::File { path, .. } => {
@@ -474,7 +489,10 @@ fn read_key(path: &Path) -> Result<Option<(Key, Stamp)>, VaultError> {
     // Its size is known beforehand, so the buffer never moves and leaves no copy behind.
     let mut text = Zeroizing::new(String::with_capacity(256));
     let malformed = || VaultError::Malformed { what: path.display().to_string() };
-    (&mut file).take(200).read_to_string(&mut text).map_err(|e| if e.kind() == io::ErrorKind::InvalidData { malformed() } else { failed(e) })?;
+    (&mut file)
+        .take(200)
+        .read_to_string(&mut text)
+        .map_err(|e| if e.kind() == io::ErrorKind::InvalidData { malformed() } else { failed(e) })?;
     let key = decoded(&text, &path.display().to_string())?;
     Ok(Some((key, Some((about.ino(), about.mtime(), about.mtime_nsec())))))
 }
@@ -563,13 +581,18 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a broken key file")]
     async fn the_key_file_is_made_once_and_kept_private() {
         each_engine(async |t| {
             let path = t.dir.path().join("ocore.key");
             let (a, b) = tokio::join!(vault(t), vault(t));
             assert_eq!(format!("{:?}", a.unwrap()), format!("{:?}", b.unwrap()), "two starts, one key");
             assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-            assert_eq!(fs::read_dir(t.dir.path()).unwrap().filter(|f| f.as_ref().unwrap().path() != path).count(), usize::from(t.engine() == crate::Engine::Sqlite) * 3, "no other file");
+            assert_eq!(
+                fs::read_dir(t.dir.path()).unwrap().filter(|f| f.as_ref().unwrap().path() != path).count(),
+                usize::from(t.engine() == crate::Engine::Sqlite) * 3,
+                "no other file"
+            );
 
             fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
             assert!(matches!(vault(t).await, Err(StoreError::Vault(VaultError::Exposed { .. }))));
@@ -624,7 +647,10 @@ mod tests {
             assert_ne!(v.0.ring.load().current.id, old);
             assert!(v.0.ring.load().previous.is_none(), "the previous key is gone");
             let row = t
-                .fetch_optional("SELECT count(*) AS n FROM secrets WHERE substr(sealed, 2, 8) <> $1", args![v.0.ring.load().current.id.as_slice()])
+                .fetch_optional(
+                    "SELECT count(*) AS n FROM secrets WHERE substr(sealed, 2, 8) <> $1",
+                    args![v.0.ring.load().current.id.as_slice()],
+                )
                 .await
                 .unwrap();
             assert_eq!(row.unwrap().int("n").unwrap(), 0);

@@ -42,9 +42,9 @@ impl<'de> Deserialize<'de> for Domain {
         match opened(d)? {
             Value::Null => Ok(Self::default()),
             list @ Value::Array(_) => Ok(Self(list)),
-            Value::String(_) => {
-                Err(D::Error::custom("a domain is a list such as [[\"name\", \"ilike\", \"acme\"]]; this text does not hold one in JSON"))
-            }
+            Value::String(_) => Err(D::Error::custom(
+                "a domain is a list such as [[\"name\", \"ilike\", \"acme\"]]; this text does not hold one in JSON",
+            )),
             _ => Err(D::Error::custom("a domain is a list such as [[\"name\", \"ilike\", \"acme\"]]")),
         }
     }
@@ -114,7 +114,9 @@ impl<'de> Deserialize<'de> for Names {
         let wrong = || D::Error::custom("this is a list of names such as [\"name\", \"email\"]");
         match opened(d)? {
             Value::Null => Ok(Self::default()),
-            Value::String(text) => Ok(Self(text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect())),
+            Value::String(text) => {
+                Ok(Self(text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect()))
+            }
             Value::Array(items) => {
                 let names: Option<Vec<String>> = items.iter().map(|n| n.as_str().map(|n| n.trim().to_owned())).collect();
                 names.map(Self).ok_or_else(wrong)

@@ -121,7 +121,7 @@ where
     let total = items.len();
     let mut batch = Batch { model: model.to_owned(), ..Batch::default() };
     let mut items = items.into_iter().enumerate();
-    while let Some((index, (id, item))) = items.next() {
+    for (index, (id, item)) in items.by_ref() {
         if cx.cancel.is_cancelled() {
             if index == 0 {
                 return Err(refusal(Code::Cancelled, "The call was cancelled before the first record.").into());
@@ -138,14 +138,23 @@ where
                     return Err(fault);
                 }
                 let why = fault.public();
-                let entry = NotDone { index, id, code: why.code.as_str(), message: why.message.into_owned(), next: why.next.into_owned() };
+                let entry = NotDone {
+                    index,
+                    id,
+                    code: why.code.as_str(),
+                    message: why.message.into_owned(),
+                    next: why.next.into_owned(),
+                };
                 if matches!(fault, Fault::Unknown { .. }) {
                     batch.unknown.push(entry);
                 } else {
                     batch.failed.push(entry);
                 }
                 if stop {
-                    batch.notes.push("Stopped, because the other items would fail in the same way: those of not_started were not tried.".to_owned());
+                    batch.notes.push(
+                        "Stopped, because the other items would fail in the same way: those of not_started were not tried."
+                            .to_owned(),
+                    );
                     break;
                 }
             }
@@ -163,7 +172,6 @@ where
     Ok(batch)
 }
 
-
 #[cfg(test)]
 mod tests {
     use kernel::{Progress, SystemClock};
@@ -176,11 +184,22 @@ mod tests {
     fn cx() -> (ReadCx, watch::Receiver<Progress>) {
         let (progress, seen) = watch::channel(Progress::default());
         let now = kernel::Clock::now(&SystemClock);
-        (ReadCx::new(None, Err(refusal(Code::NotConfigured, "none")), Directory::default(), now, CancellationToken::new(), progress), seen)
+        (
+            ReadCx::new(
+                None,
+                Err(refusal(Code::NotConfigured, "none")),
+                Directory::default(),
+                now,
+                CancellationToken::new(),
+                progress,
+            ),
+            seen,
+        )
     }
     fn items(n: i64) -> Vec<(Option<i64>, i64)> {
         (1..=n).map(|id| (Some(id), id)).collect()
     }
+    #[expect(clippy::unnecessary_wraps, reason = "what `run` gives")]
     fn done(id: i64) -> Result<Done> {
         Ok(Done { id, ..Done::default() })
     }
@@ -199,7 +218,10 @@ mod tests {
         .unwrap();
         assert_eq!(batch.done.iter().map(|d| (d.index, d.id)).collect::<Vec<_>>(), [(0, 1), (3, 4), (4, 5)]);
         assert_eq!((batch.failed[0].index, batch.failed[0].id, batch.failed[0].code), (1, Some(2), "odoo_error"));
-        assert_eq!((batch.unknown[0].index, batch.unknown[0].code, batch.unknown[0].next.as_str()), (2, "outcome_unknown", "look"));
+        assert_eq!(
+            (batch.unknown[0].index, batch.unknown[0].code, batch.unknown[0].next.as_str()),
+            (2, "outcome_unknown", "look")
+        );
         assert!(batch.not_started.is_empty());
         assert_eq!(seen.borrow().done, 5);
         let Summary { total, done, failed, unknown, not_started } = batch.summary;

@@ -2,22 +2,28 @@
 use backends::{Scope, odoo::Reader};
 use kernel::{Code, Result, refusal};
 
+use crate::args::Ids;
+
 /// How many records a search gives when nobody says.
 pub const DEFAULT_LIMIT: u64 = 80;
 
 /// What a search may give: the limit within the caps, and a note when that is less than was asked.
 pub fn limit(scope: &Scope, asked: Option<u64>, default: u64) -> Result<(u64, Option<String>)> {
     if asked == Some(0) {
-        return Err(refusal(Code::InvalidArgument, "limit: at least 1.").next("Leave it out for the default, or use count to count only.").into());
+        return Err(refusal(Code::InvalidArgument, "limit: at least 1.")
+            .next("Leave it out for the default, or use count to count only.")
+            .into());
     }
     let cap = scope.max_records.min(scope.max_search_limit).max(1);
     let wanted = asked.unwrap_or(default);
-    let note = (wanted > cap && asked.is_some()).then(|| format!("The limit was lowered to {cap}, the most that one call may give. Use offset for the rest."));
+    let note = (wanted > cap && asked.is_some())
+        .then(|| format!("The limit was lowered to {cap}, the most that one call may give. Use offset for the rest."));
     Ok((wanted.min(cap), note))
 }
 
-/// Refuses an empty list of records, and one longer than a call may name.
-pub fn named(reader: &Reader, ids: &[i64]) -> Result<()> {
+/// The records that a call names, each once; refuses an empty list, and one longer than a call may name.
+pub fn named(reader: &Reader, ids: &Ids) -> Result<Vec<i64>> {
+    let ids = ids.distinct();
     if ids.is_empty() {
         return Err(refusal(Code::InvalidArgument, "ids is empty.").next("Name at least one record.").into());
     }
@@ -27,7 +33,7 @@ pub fn named(reader: &Reader, ids: &[i64]) -> Result<()> {
             .next("Split the list over several calls.")
             .into());
     }
-    Ok(())
+    Ok(ids)
 }
 
 /// `1 record`, `5 records`.

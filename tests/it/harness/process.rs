@@ -45,12 +45,19 @@ pub struct Ocore {
     pub url: String,
     server: Option<Child>,
     env: Vec<(String, String)>,
+    program: PathBuf,
 }
 
 impl Ocore {
     /// A data directory with the organization `acme` and the server `host`; nothing runs yet.
     pub fn new() -> Self {
+        Self::with_program(program())
+    }
+
+    /// The same with another build of the program.
+    pub fn with_program(program: PathBuf) -> Self {
         let ocore = Self {
+            program,
             data: tempfile::tempdir().expect("a folder"),
             url: String::new(),
             server: None,
@@ -75,7 +82,7 @@ impl Ocore {
     /// Runs one command of the command line on this data directory.
     pub fn cli(&self, args: &[&str], stdin: &str) -> Output {
         let mut child = self
-            .command(&program())
+            .command(&self.program)
             .arg("--data")
             .arg(self.data.path())
             .args(args)
@@ -100,7 +107,7 @@ impl Ocore {
         let log = std::fs::File::create(self.data.path().join("serve.log")).expect("a log");
         // setpriv: the server must not outlive a test run that is killed.
         let mut command = self.command(Path::new("setpriv"));
-        command.args(["--pdeathsig", "KILL"]).arg(program()).arg("--data").arg(self.data.path());
+        command.args(["--pdeathsig", "KILL"]).arg(&self.program).arg("--data").arg(self.data.path());
         command.args(["serve", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = spawn_for_good(command);
         let (send, line) = mpsc::channel();

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 
-use backends::odoo::{Record, Search};
+use backends::odoo::{Reader, Record, Search};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    args::Domain,
+    args::{Domain, Names},
+    caps,
     contract::{self as tool, *},
 };
 
@@ -19,7 +20,7 @@ pub struct SearchRead {
     #[serde(default)]
     domain: Domain,
     #[serde(default)]
-    fields: Vec<String>,
+    fields: Names,
     /// Default 80
     limit: Option<u64>,
     #[serde(default)]
@@ -31,7 +32,7 @@ pub struct SearchRead {
 }
 
 /// What a page of records looks like; shared by the tools that list records.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Page {
     pub model: String,
     pub records: Vec<Record>,
@@ -40,12 +41,19 @@ pub struct Page {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
     pub offset: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub has_more: Option<bool>,
     /// Where the next page starts; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_offset: Option<u64>,
+    /// How to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// Fields that were withheld, with the reason.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped_fields: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     #[serde(skip)]
     pub fields: Vec<String>,
     #[serde(skip)]
@@ -57,37 +65,52 @@ impl Answer for Page {
         self.format
     }
     fn columns(&self) -> Vec<String> {
-        std::iter::once("id".to_owned()).chain(self.fields.iter().filter(|f| *f != "id").cloned()).collect()
+        columns(&self.fields)
     }
     fn affected(&self) -> Option<u64> {
         Some(self.records.len() as u64)
     }
 }
-
-/// How many records a search gives when nobody says.
-pub const DEFAULT_LIMIT: u64 = 80;
+/// The fields as columns: the id first.
+pub fn columns(fields: &[String]) -> Vec<String> {
+    std::iter::once("id".to_owned()).chain(fields.iter().filter(|f| *f != "id").cloned()).collect()
+}
+impl Page {
+    /// Searches, with the limit brought within the caps. A full page may have a next one: counting all would cost more
+    /// than the search itself, so only [`Page::counted`] knows.
+    pub async fn search(odoo: &Reader, mut search: Search, limit: Option<u64>, format: Format) -> Result<(Self, Search)> {
+        let (limit, note) = caps::limit(odoo.scope(), limit, caps::DEFAULT_LIMIT)?;
+        search.limit = limit;
+        let rows = odoo.search_read(&search).await?;
+        let count = rows.records.len();
+        let page = Self {
+            model: search.model.clone(),
+            count,
+            records: rows.records,
+            offset: search.offset,
+            next_offset: (count as u64 >= limit).then(|| search.offset + count as u64),
+            skipped_fields: rows.skipped,
+            notes: note.into_iter().collect(),
+            fields: rows.fields,
+            format,
+            ..Self::default()
+        };
+        Ok((page, search))
+    }
+}
 
 impl ReadTool for SearchRead {
     type Answer = Page;
     async fn call(self, cx: &ReadCx) -> Result<Page> {
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
-        let search =
-            Search { model: self.model, domain: self.domain.0, fields: self.fields, limit, offset: self.offset, order: self.order };
-        let rows = cx.odoo()?.search_read(&search).await?;
-        let count = rows.records.len();
-        // A full page may have a next one; counting all would cost more than the search itself.
-        let next_offset = (count as u64 == limit && count > 0).then(|| search.offset + count as u64);
-        Ok(Page {
-            model: search.model,
-            count,
-            records: rows.records,
-            total: None,
-            offset: search.offset,
-            next_offset,
-            skipped_fields: rows.skipped,
-            fields: rows.fields,
-            format: self.format,
-        })
+        let search = Search {
+            model: self.model,
+            domain: self.domain.0,
+            fields: self.fields.0,
+            limit: 0,
+            offset: self.offset,
+            order: self.order,
+        };
+        Ok(Page::search(cx.odoo()?, search, self.limit, self.format).await?.0)
     }
 }
 pub const TOOL: Tool = tool::read::<SearchRead>("Search and read records");

@@ -1,24 +1,26 @@
 use std::collections::BTreeMap;
 
-use backends::odoo::Record;
+use backends::odoo::{Reader, Record};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::read::{in_order, missing_note};
 use crate::{
-    args::Values,
+    args::{Ids, Values},
+    caps,
     contract::{self as tool, *},
 };
 
-/// Update records by id with the same values, and get them back.
+/// Update records by id with the same values, and get them back. For different values per record use batch_update.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Write {
     model: String,
-    ids: Vec<i64>,
+    ids: Ids,
     values: Values,
 }
 
-/// Records after a write; shared by the tools that create and update.
+/// Records after a write.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Written {
     pub model: String,
@@ -38,12 +40,14 @@ impl Answer for Written {
 }
 impl Written {
     /// Reads back what was written. The write is done: a read that fails is a note, never an error.
-    pub async fn read_back(cx: &WriteCx, model: String, ids: Vec<i64>, fields: &[String]) -> Result<Self> {
+    pub async fn read_back(cx: &WriteCx, model: String, ids: Vec<i64>) -> Result<Self> {
         let mut written = Self { model, ids, records: Vec::new(), skipped_fields: BTreeMap::new(), notes: Vec::new() };
-        match cx.odoo()?.read(&written.model, &written.ids, fields).await {
+        match cx.odoo()?.read(&written.model, &written.ids, &[]).await {
             Ok(rows) => {
-                written.records = rows.records;
+                let (records, missing) = in_order(&written.ids, rows.records);
+                written.records = records;
                 written.skipped_fields = rows.skipped;
+                written.notes.extend(missing_note(&missing).map(|n| format!("The write is done. {n}")));
             }
             Err(fault) => {
                 let why = fault.public();
@@ -56,20 +60,13 @@ impl Written {
 
 /// The plan of a write to records that exist: how many there are, and which ids do not.
 pub async fn plan_for(cx: &ReadCx, verb: &str, model: &str, ids: &[i64]) -> Result<Plan> {
-    if ids.is_empty() {
-        return Err(refusal(Code::InvalidArgument, "ids is empty.").next("Name at least one record.").into());
-    }
     let names = cx.odoo()?.names(model, ids).await?;
-    let missing: Vec<String> = ids.iter().filter(|id| !names.iter().any(|(found, _)| found == *id)).map(ToString::to_string).collect();
-    let mut warnings = Vec::new();
-    if !missing.is_empty() {
-        warnings.push(format!("Not there (deleted, or not visible to this login): {}", missing.join(", ")));
-    }
+    let missing: Vec<i64> = ids.iter().copied().filter(|id| !names.iter().any(|(found, _)| found == id)).collect();
     Ok(Plan {
-        summary: format!("{verb} {} of {model}", if names.len() == 1 { "1 record".to_owned() } else { format!("{} records", names.len()) }),
+        summary: format!("{verb} {} of {model}", caps::records(names.len())),
         affected: names.len() as u64,
         examples: names.iter().take(10).map(|(id, name)| format!("{name} (id {id})")).collect(),
-        warnings,
+        warnings: missing_note(&missing).into_iter().collect(),
         ids: names.iter().map(|(id, _)| *id).collect(),
     })
 }
@@ -77,18 +74,28 @@ pub async fn plan_for(cx: &ReadCx, verb: &str, model: &str, ids: &[i64]) -> Resu
 impl WriteTool for Write {
     type Answer = Written;
     async fn plan(&self, cx: &ReadCx) -> Result<Plan> {
+        let ids = self.check(cx.odoo()?)?;
         let fields: Vec<String> = self.values.0.keys().cloned().collect();
         cx.odoo()?.check_fields(&self.model, &fields).await?;
-        let mut plan = plan_for(cx, "Would update", &self.model, &self.ids).await?;
+        let mut plan = plan_for(cx, "Would update", &self.model, &ids).await?;
         plan.summary = format!("{}: {}", plan.summary, fields.join(", "));
         Ok(plan)
     }
     async fn call(self, cx: &WriteCx) -> Result<Written> {
-        if self.ids.is_empty() || self.values.0.is_empty() {
-            return Err(refusal(Code::InvalidArgument, "ids and values must not be empty.").next("Name at least one record and one field.").into());
+        let odoo = cx.odoo()?;
+        let ids = self.check(odoo)?;
+        odoo.write(&self.model, &ids, self.values.0).await?;
+        Written::read_back(cx, self.model, ids).await
+    }
+}
+impl Write {
+    fn check(&self, odoo: &Reader) -> Result<Vec<i64>> {
+        if self.values.0.is_empty() {
+            return Err(refusal(Code::InvalidArgument, "values is empty.")
+                .next("Name at least one field and its new value.")
+                .into());
         }
-        cx.odoo()?.write(&self.model, &self.ids, self.values.0).await?;
-        Written::read_back(cx, self.model, self.ids, &[]).await
+        caps::named(odoo, &self.ids)
     }
 }
 pub const TOOL: Tool = tool::write::<Write>("Update records");

@@ -1,0 +1,145 @@
+//! API keys. Their text is made by identity and shown once; here only its first characters and its hash arrive.
+use kernel::{Code, KeyId, Permissions, Refusal, Result, Role, Selection, Timestamp, refusal};
+use serde_json::json;
+use store::{Tx, instances, keys, users};
+
+pub use store::keys::KeyRow;
+
+use crate::{Admin, By, orgs, target, teach, title};
+
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// The organization's slug.
+    pub org: String,
+    /// The address of the owner, whose power the key never exceeds. None makes a key of the organization itself.
+    pub owner: Option<String>,
+    /// The most that the key may do. None means the owner's role, for a key of the organization member.
+    pub role: Option<Role>,
+    pub label: String,
+    pub permissions: Permissions,
+    pub expires_at: Option<Timestamp>,
+    /// The first characters of its text, for lists.
+    pub prefix: String,
+    /// SHA-256 of its text.
+    pub hash: [u8; 32],
+}
+
+/// Administrators make keys of the organization and of its members, others their own; viewers read-only ones.
+pub async fn create(admin: &Admin, by: &By, new: &NewKey) -> Result<KeyRow> {
+    let label = title("The label of a key", &new.label, 100)?;
+    let now = admin.sources.now();
+    if new.expires_at.is_some_and(|at| at <= now) {
+        return Err(refusal(Code::InvalidArgument, "The key would have expired already.").next("Give a time to come.").into());
+    }
+    if new.permissions.rate_per_minute == Some(0) {
+        return Err(refusal(Code::InvalidArgument, "A rate of 0 per minute permits nothing.")
+            .next("Leave it out, or give at least 1.")
+            .into());
+    }
+    let mut tx = admin.begin().await?;
+    let org = orgs::resolve(&mut tx, by, &new.org, Role::Viewer).await?.organization;
+    let mine = by.role(&mut tx, org.id).await?.unwrap_or(Role::Viewer);
+    let (owner, role) = match &new.owner {
+        None => {
+            if mine < Role::Admin {
+                return Err(own_only());
+            }
+            (None, new.role.unwrap_or(Role::Member))
+        }
+        Some(address) => {
+            let user = crate::users::find(&mut tx, by, address).await?;
+            if mine < Role::Admin && by.user() != Some(user.id) {
+                return Err(own_only());
+            }
+            let Some(role) = users::role(&mut tx, org.id, user.id).await? else {
+                return Err(refusal(Code::NotFound, format!("{} is no member of {}.", user.email, org.slug))
+                    .next("Make the user a member first.")
+                    .into());
+            };
+            (Some(user.id), new.role.unwrap_or(role))
+        }
+    };
+    if role > mine {
+        return Err(
+            refusal(Code::PermissionDenied, format!("Your role here is {mine}: a key that you make has at most that.")).into()
+        );
+    }
+    if mine == Role::Viewer && !new.permissions.read_only {
+        return Err(refusal(Code::PermissionDenied, "Viewers make read-only keys.").next("Make it read-only.").into());
+    }
+    if let Selection::Only(ids) = &new.permissions.instances {
+        for id in ids {
+            if instances::find(&mut tx, org.id, *id).await?.is_none() {
+                return Err(teach::hidden("instance", &id.to_string()).into());
+            }
+        }
+    }
+    let row = keys::NewKey {
+        org: org.id,
+        owner,
+        role,
+        label: label.clone(),
+        prefix: new.prefix.clone(),
+        hash: new.hash,
+        permissions: new.permissions.clone(),
+        expires_at: new.expires_at,
+    };
+    let id = keys::create(&mut tx, &row, &admin.sources).await?;
+    let detail = json!({
+        "role": role,
+        "owner": new.owner,
+        "expires_at": new.expires_at.map(kernel::time_text),
+        "permissions": new.permissions,
+    });
+    admin.log(&mut tx, by, Some(org.id), "api_key.create", target("api_key", id, label), &detail).await?;
+    let row = keys::find(&mut tx, org.id, id).await?.ok_or_else(|| teach::hidden("API key", &id.to_string()))?;
+    tx.commit().await?;
+    Ok(row)
+}
+
+fn own_only() -> kernel::Fault {
+    refusal(Code::PermissionDenied, "You make keys of your own only.").next("Ask an administrator of the organization.").into()
+}
+
+/// Administrators see all keys of the organization, others their own. Oldest first; revoked and expired ones are there too.
+pub async fn list(admin: &Admin, by: &By, org: &str) -> Result<Vec<KeyRow>> {
+    let mut tx = admin.db.begin_read().await?;
+    let org = orgs::resolve(&mut tx, by, org, Role::Viewer).await?.organization;
+    let mut found = keys::list(&mut tx, org.id).await?;
+    if by.role(&mut tx, org.id).await?.is_none_or(|mine| mine < Role::Admin) {
+        found.retain(|k| k.owner.is_some() && k.owner == by.user());
+    }
+    Ok(found)
+}
+
+/// Revokes for good: on this node with the next look at the store, everywhere within 30 seconds. `key` is its id. Administrators revoke
+/// all keys of the organization, others their own.
+pub async fn revoke(admin: &Admin, by: &By, key: &str) -> Result<KeyRow> {
+    let mut tx = admin.begin().await?;
+    let found = resolve(&mut tx, by, key).await?;
+    if found.revoked_at.is_some() {
+        return Err(refusal(Code::Conflict, format!("The key \"{}\" is revoked already.", found.label)).into());
+    }
+    keys::revoke(&mut tx, found.org, found.id, admin.sources.now()).await?;
+    let detail = json!({ "prefix": found.prefix });
+    admin.log(&mut tx, by, Some(found.org), "api_key.revoke", target("api_key", found.id, &found.label), &detail).await?;
+    let row = keys::find(&mut tx, found.org, found.id).await?;
+    tx.commit().await?;
+    row.ok_or_else(|| unknown(key).into())
+}
+
+async fn resolve(tx: &mut Tx, by: &By, key: &str) -> Result<KeyRow> {
+    let id: KeyId = key.trim().to_ascii_uppercase().parse().map_err(|_| unknown(key))?;
+    let found = keys::anywhere(&mut *tx, id).await?.ok_or_else(|| unknown(key))?;
+    let own = found.owner.is_some() && found.owner == by.user();
+    if own || by.role(&mut *tx, found.org).await?.is_some_and(|mine| mine >= Role::Admin) {
+        return Ok(found);
+    }
+    Err(unknown(key).into())
+}
+
+fn unknown(key: &str) -> Refusal {
+    // Perhaps somebody pasted the key itself: it must not come back.
+    let shown = if key.starts_with("ock_") { "ock_…" } else { key };
+    teach::hidden("API key", shown).next("Keys are named by their id, as the list of keys shows it.")
+}

@@ -1,0 +1,435 @@
+//! Administration on both engines, as operators and as users of every role.
+use std::collections::BTreeSet;
+
+use kernel::{
+    Clock, Code, Environment, ExposeSecret as _, Fault, InstanceState, ManualClock, Networks, Permissions, Refusal, Role,
+    RpcDialect, SecretString, Selection, Sources, Timestamp,
+};
+use store::{
+    On,
+    credentials::CredentialStore,
+    testing::{TestStore, each_engine},
+    vault::{KeySource, Vault},
+};
+
+use crate::{
+    Admin, By, audit,
+    instances::{self, Guard, InstanceUpdate, Login, NewInstance},
+    keys::{self, NewKey},
+    orgs::{self, OrgChange},
+    secrets,
+    servers::{self, NewServer},
+    users::{self, NewUser, UserUpdate},
+};
+
+/// Goes on by a millisecond whenever it is read, so that what was made later sorts later.
+#[derive(Debug)]
+struct Ticking(std::sync::Arc<ManualClock>);
+impl Clock for Ticking {
+    fn now(&self) -> Timestamp {
+        self.0.advance(chrono::TimeDelta::milliseconds(1));
+        self.0.now()
+    }
+}
+
+async fn admin(t: &TestStore) -> Admin {
+    Admin {
+        db: t.db.clone(),
+        vault: Vault::open(t, KeySource::in_data_dir(t.dir.path()), &t.sources).await.unwrap(),
+        sources: Sources { clock: std::sync::Arc::new(Ticking(t.clock.clone())), random: t.sources.random.clone() },
+        networks: Networks::new(vec!["10.0.0.0/8".parse().unwrap()]),
+        tools: vec!["search_read", "read", "count"],
+    }
+}
+fn host() -> By {
+    By::Host { login: "root".into() }
+}
+fn instance(slug: &str) -> NewInstance {
+    NewInstance {
+        org: "acme".into(),
+        server: "one".into(),
+        slug: slug.into(),
+        name: None,
+        url: "https://odoo.example.com/".into(),
+        database: slug.into(),
+        environment: Environment::Staging,
+        write_enabled: None,
+        login: None,
+        postgres_url: None,
+        container: None,
+        addons: None,
+        backups: None,
+        concurrency: None,
+    }
+}
+fn key(owner: Option<&str>, n: u8) -> NewKey {
+    NewKey {
+        org: "acme".into(),
+        owner: owner.map(str::to_owned),
+        role: None,
+        label: format!("key {n}"),
+        permissions: Permissions::all(),
+        expires_at: None,
+        prefix: "ock_abcd".into(),
+        hash: [n; 32],
+    }
+}
+fn login(secret: &str) -> Login {
+    Login { login: "bot".into(), secret: secret.into(), dialect: RpcDialect::Auto }
+}
+fn refused<T: std::fmt::Debug>(result: kernel::Result<T>) -> Refusal {
+    match result {
+        Err(Fault::Refused(refused)) => refused,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+async fn person(a: &Admin, email: &str, org: &str, role: Role) -> By {
+    let new = NewUser { email: email.into(), member: Some((org.into(), role)), password_hash: None, operator: false };
+    let id = users::create(a, &host(), &new).await.unwrap().id;
+    By::User { id, email: email.into(), operator: false, address: "192.0.2.7".parse().unwrap() }
+}
+/// Two organizations, a server in each with the same Docker socket.
+async fn world(t: &TestStore) -> Admin {
+    let a = admin(t).await;
+    for slug in ["acme", "globex"] {
+        orgs::create(&a, &host(), slug, "An organization").await.unwrap();
+        let server = NewServer {
+            org: slug.into(),
+            name: "one".into(),
+            docker: Some("unix:///var/run/docker.sock".into()),
+            path_roots: vec!["/opt/odoo".into()],
+        };
+        servers::create(&a, &host(), &server).await.unwrap();
+    }
+    a
+}
+
+#[tokio::test]
+async fn the_first_steps_of_an_operator() {
+    each_engine(async |t| {
+        let a = world(t).await;
+        let by = host();
+        let made = instances::create(&a, &by, &NewInstance { login: Some(login("hunter2")), ..instance("prod") }).await.unwrap();
+        assert!(made.instance.write_enabled && made.instance.concurrency == 4 && made.instance.rpc.is_some());
+        assert_eq!(made.instance.url.as_str(), "https://odoo.example.com/");
+        let new = NewInstance { environment: Environment::Production, ..instance("live") };
+        assert!(!instances::create(&a, &by, &new).await.unwrap().instance.write_enabled, "off in production");
+        let ann = NewUser {
+            email: "Ann@Example.com".into(),
+            member: Some(("acme".into(), Role::Owner)),
+            password_hash: Some("$argon2id$".into()),
+            operator: false,
+        };
+        users::create(&a, &by, &ann).await.unwrap();
+        let row = keys::create(&a, &by, &key(Some("ann@example.com"), 1)).await.unwrap();
+        assert_eq!((row.role, row.label.as_str()), (Role::Owner, "key 1"));
+        assert_eq!(keys::create(&a, &by, &key(None, 2)).await.unwrap().role, Role::Member);
+        assert!(keys::revoke(&a, &by, &row.id.to_string()).await.unwrap().revoked_at.is_some());
+        assert_eq!(keys::list(&a, &by, "acme").await.unwrap().len(), 2);
+        assert_eq!(instances::list(&a, &by, None).await.unwrap().len(), 2);
+        assert_eq!(orgs::list(&a, &by).await.unwrap().len(), 2);
+        assert_eq!(users::list(&a, &by).await.unwrap().len(), 1);
+        assert_eq!(users::members(&a, &by, "acme").await.unwrap().len(), 1);
+        assert_eq!(servers::list(&a, &by, "acme").await.unwrap()[0].path_roots.len(), 1);
+        assert!(audit::list(&a, &by, &audit::Filter::default()).await.unwrap().is_empty());
+
+        let rows = audit::log(&a, &by, Some("acme"), None, 0).await.unwrap();
+        let actions: Vec<_> = rows.iter().rev().map(|r| r.action.as_str()).collect();
+        assert_eq!(
+            actions,
+            [
+                "organization.create",
+                "server.create",
+                "instance.create",
+                "instance.create",
+                "user.create",
+                "api_key.create",
+                "api_key.create",
+                "api_key.revoke"
+            ]
+        );
+        assert!(rows.iter().all(|r| r.actor_kind == "cli" && r.actor_name == "root"));
+        assert!(!format!("{rows:?}").contains("hunter2"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn refusals_teach() {
+    each_engine(async |t| {
+        let a = world(t).await;
+        let by = host();
+        let prod = instances::create(&a, &by, &instance("prod")).await.unwrap().instance.id;
+        assert_eq!(instances::ids(&a, &by, "acme", &["prod", "prod"]).await.unwrap(), BTreeSet::from([prod]));
+        assert!(refused(instances::ids(&a, &by, "acme", &["prdo"]).await).next.contains("prod"));
+        assert_eq!(refused(instances::ids(&a, &by, "globex", &["prod"]).await).code, Code::NotFound);
+        assert_eq!(refused(orgs::create(&a, &by, "acme", "Again").await).code, Code::Conflict);
+        assert_eq!(refused(orgs::create(&a, &by, "Not A Slug", "x").await).code, Code::InvalidArgument);
+        assert!(refused(instances::list(&a, &by, Some("amce")).await).next.contains("acme"));
+        assert!(refused(instances::show(&a, &by, "prdo").await).next.contains("prod"));
+        assert!(
+            refused(instances::create(&a, &by, &NewInstance { server: "on".into(), ..instance("x") }).await).next.contains("one")
+        );
+        assert_eq!(refused(instances::create(&a, &by, &instance("prod")).await).code, Code::Conflict);
+        assert_eq!(refused(instances::create(&a, &by, &instance("prod-search")).await).code, Code::Conflict, "prod_search_read");
+        assert_eq!(refused(instances::create(&a, &by, &instance("ocore")).await).code, Code::InvalidArgument);
+        let same = NewInstance { database: "prod".into(), ..instance("other") };
+        assert!(refused(instances::create(&a, &by, &same).await).message.contains("prod"));
+        for url in [
+            "ftp://x",
+            "odoo.example.com",
+            "https://a:b@x",
+            "https://x/?a=1",
+            "http://192.168.1.1",
+            "http://169.254.169.254",
+            "http://[::1]:8069",
+        ] {
+            let refused = refused(instances::create(&a, &by, &NewInstance { url: url.into(), ..instance("x") }).await);
+            assert!(matches!(refused.code, Code::InvalidArgument | Code::Unreachable), "{url}");
+        }
+        instances::create(&a, &by, &NewInstance { url: "http://10.1.2.3:8069/odoo/".into(), ..instance("lan") }).await.unwrap();
+        for database in ["", "a b", "a;drop", "ä", &"x".repeat(64), "-x"] {
+            assert!(
+                instances::create(&a, &by, &NewInstance { database: database.into(), ..instance("x") }).await.is_err(),
+                "{database}"
+            );
+        }
+        let outside = NewInstance { addons: Some("/etc".into()), ..instance("x") };
+        assert_eq!(refused(instances::create(&a, &by, &outside).await).code, Code::PathRefused);
+        let up = NewInstance { addons: Some("/opt/odoo/../../etc".into()), ..instance("x") };
+        assert_eq!(refused(instances::create(&a, &by, &up).await).code, Code::InvalidArgument);
+        let nested = NewInstance { addons: Some("/opt/odoo/a".into()), backups: Some("/opt/odoo/a/b".into()), ..instance("x") };
+        assert_eq!(refused(instances::create(&a, &by, &nested).await).code, Code::PathRefused);
+        let password = NewInstance { postgres_url: Some("mysql://u:hunter2@h/d".into()), ..instance("x") };
+        assert!(!format!("{:?}", instances::create(&a, &by, &password).await).contains("hunter2"));
+        assert!(refused(keys::revoke(&a, &by, "ock_verysecret").await).message.contains("ock_…"));
+        let late = NewKey { expires_at: Some(t.sources.now()), ..key(None, 1) };
+        assert_eq!(refused(keys::create(&a, &by, &late).await).code, Code::InvalidArgument);
+        assert!(
+            refused(audit::list(&a, &by, &audit::Filter { outcome: Some("okay".into()), ..Default::default() }).await)
+                .next
+                .contains("ok")
+        );
+        assert!(
+            refused(audit::list(&a, &by, &audit::Filter { limit: 5000, ..Default::default() }).await).code
+                == Code::InvalidArgument
+        );
+        let twice = NewUser { email: "a@b.c".into(), member: None, password_hash: None, operator: true };
+        users::create(&a, &by, &twice).await.unwrap();
+        assert_eq!(refused(users::create(&a, &by, &NewUser { email: "A@B.c".into(), ..twice }).await).code, Code::Conflict);
+        assert!(refused(users::update(&a, &by, "a@b.d", &UserUpdate::default()).await).next.contains("a@b.c"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn organizations_do_not_share_a_container() {
+    each_engine(async |t| {
+        let a = world(t).await;
+        let with = |org: &str, slug: &str| NewInstance { org: org.into(), container: Some("odoo".into()), ..instance(slug) };
+        instances::create(&a, &host(), &with("acme", "a")).await.unwrap();
+        instances::create(&a, &host(), &with("acme", "b")).await.unwrap();
+        let error = refused(instances::create(&a, &host(), &with("globex", "c")).await);
+        assert!(error.code == Code::Conflict && error.message.contains("acme"), "{error}");
+        instances::create(&a, &host(), &NewInstance { container: None, ..with("globex", "c") }).await.unwrap();
+        let take = InstanceUpdate { container: Some(Some("odoo".into())), ..Default::default() };
+        assert_eq!(refused(instances::update(&a, &host(), "c", &take).await).code, Code::Conflict);
+        instances::delete(&a, &host(), "a").await.unwrap();
+        let leave = InstanceUpdate { container: Some(None), ..Default::default() };
+        instances::update(&a, &host(), "b", &leave).await.unwrap();
+        assert_eq!(instances::update(&a, &host(), "c", &take).await.unwrap().instance.container.as_deref(), Some("odoo"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_guard_and_what_else_changes_is_audited_with_old_and_new() {
+    each_engine(async |t| {
+        let a = world(t).await;
+        let by = host();
+        let made = instances::create(&a, &by, &NewInstance { login: Some(login("hunter2")), ..instance("prod") }).await.unwrap();
+        let update = async |change: InstanceUpdate| instances::update(&a, &by, "prod", &change).await.unwrap().instance;
+        let i = update(InstanceUpdate { environment: Some(Environment::Production), ..Default::default() }).await;
+        assert!(!i.write_enabled, "production closes the guard");
+        let i = update(InstanceUpdate { write_enabled: Some(Guard::OpenFor(10)), ..Default::default() }).await;
+        assert!(i.writable(t.sources.now()) && !i.writable(t.sources.now() + chrono::TimeDelta::minutes(10)));
+        let last = audit::log(&a, &by, Some("acme"), None, 1).await.unwrap().remove(0);
+        assert_eq!((last.action.as_str(), last.target_name.as_str()), ("instance.update", "prod"));
+        assert_eq!(last.detail["write_enabled"], serde_json::json!({ "old": false, "new": true }));
+        let i = update(InstanceUpdate {
+            write_enabled: Some(Guard::Closed),
+            state: Some(InstanceState::Maintenance),
+            ..Default::default()
+        })
+        .await;
+        assert!(!i.write_enabled && i.write_enabled_until.is_none() && i.state == InstanceState::Maintenance);
+        assert_eq!(i.generation, made.instance.generation, "nothing that is cached changed");
+        let bad = InstanceUpdate { write_enabled: Some(Guard::OpenFor(0)), ..Default::default() };
+        assert_eq!(refused(instances::update(&a, &by, "prod", &bad).await).code, Code::InvalidArgument);
+
+        let check = instances::Check {
+            health: kernel::Health::Up,
+            version: Some(kernel::OdooVersion::new(17)),
+            edition: None,
+            login: true,
+        };
+        assert!(instances::record_check(&a, i.org, i.id, &check).await.unwrap());
+        assert!(instances::show(&a, &by, "prod").await.unwrap().instance.checked_at.is_some());
+        let i = update(InstanceUpdate { database: Some("prod2".into()), ..Default::default() }).await;
+        assert!(i.checked_at.is_none(), "another database until a login shows that it is not");
+        assert!(i.generation > made.instance.generation);
+
+        let rpc = i.rpc.clone().unwrap();
+        let i = update(InstanceUpdate { login: Some(Some(login("hunter3"))), ..Default::default() }).await;
+        let new = i.rpc.clone().unwrap();
+        assert!(new.credential == rpc.credential && new.generation > rpc.generation);
+        let store = CredentialStore::new(t.db.clone(), a.vault.clone(), t.sources.clone());
+        assert_eq!(store.open(i.id, new.credential).await.unwrap().unwrap().secret.expose_secret(), "hunter3");
+        assert_eq!(secrets::rotate(&a, &by).await.unwrap(), 1);
+        assert_eq!(store.open(i.id, new.credential).await.unwrap().unwrap().secret.expose_secret(), "hunter3");
+        assert!(update(InstanceUpdate { login: Some(None), ..Default::default() }).await.rpc.is_none());
+        let url = Some(Some(SecretString::from("postgres://odoo:hunter2@10.0.0.9/prod")));
+        assert!(update(InstanceUpdate { postgres_url: url, ..Default::default() }).await.postgres);
+        let change = OrgChange { kill_switch: Some(true), ..Default::default() };
+        assert!(orgs::update(&a, &by, "acme", change).await.unwrap().organization.kill_switch);
+        let log = audit::log(&a, &by, None, None, 100).await.unwrap();
+        assert_eq!(log[0].detail, serde_json::json!({ "kill_switch": { "old": false, "new": true } }));
+        assert!(!format!("{log:?}").contains("hunter"), "no secret in the log");
+        instances::delete(&a, &by, "prod").await.unwrap();
+        assert_eq!(refused(instances::show(&a, &by, "prod").await).code, Code::NotFound);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn users_do_what_their_role_allows_and_no_more() {
+    each_engine(async |t| {
+        let a = world(t).await;
+        instances::create(
+            &a,
+            &host(),
+            &NewInstance { login: Some(login("s")), container: Some("odoo".into()), ..instance("prod") },
+        )
+        .await
+        .unwrap();
+        let owner = person(&a, "owner@x.com", "acme", Role::Owner).await;
+        let boss = person(&a, "boss@x.com", "acme", Role::Admin).await;
+        let member = person(&a, "member@x.com", "acme", Role::Member).await;
+        let viewer = person(&a, "viewer@x.com", "acme", Role::Viewer).await;
+        let stranger = person(&a, "stranger@x.com", "globex", Role::Owner).await;
+
+        // What belongs to others answers like what does not exist.
+        for slug in ["prod", "nothing"] {
+            let there = refused(instances::show(&a, &stranger, slug).await);
+            assert!(there.code == Code::NotFound && there.message.contains(slug) && !there.next.contains("prod"), "{there}");
+        }
+        let hidden = refused(keys::list(&a, &stranger, "acme").await);
+        let none = refused(keys::list(&a, &stranger, "nothing").await);
+        assert_eq!(hidden.message.replace("acme", "x"), none.message.replace("nothing", "x"));
+        assert_eq!(hidden.next, none.next);
+        let taken = refused(instances::create(&a, &stranger, &NewInstance { org: "globex".into(), ..instance("prod") }).await);
+        assert!(taken.code == Code::Conflict && taken.message.matches("prod").count() == 1, "{taken}");
+        assert_eq!(orgs::list(&a, &stranger).await.unwrap().len(), 1);
+
+        // Operators alone.
+        for by in [&owner, &boss, &member, &viewer] {
+            let server = NewServer { org: "acme".into(), name: "two".into(), docker: None, path_roots: vec![] };
+            assert_eq!(refused(servers::create(&a, by, &server).await).code, Code::PermissionDenied);
+            assert_eq!(refused(orgs::create(&a, by, "mine", "x").await).code, Code::PermissionDenied);
+            let with = NewInstance { container: Some("x".into()), ..instance("mine") };
+            assert_eq!(refused(instances::create(&a, by, &with).await).code, Code::PermissionDenied);
+            assert_eq!(refused(instances::list(&a, by, None).await).code, Code::PermissionDenied);
+            assert_eq!(refused(audit::log(&a, by, None, None, 0).await).code, Code::PermissionDenied);
+            assert_eq!(refused(secrets::rotate(&a, by).await).code, Code::PermissionDenied);
+            assert_eq!(refused(users::update(&a, by, "viewer@x.com", &UserUpdate::default()).await).code, Code::PermissionDenied);
+            let one = &servers::list(&a, by, "acme").await.unwrap()[0];
+            assert!(one.docker.is_none() && one.path_roots.is_empty(), "operators alone see endpoints");
+            assert!(instances::show(&a, by, "prod").await.unwrap().instance.container.is_none());
+        }
+        // Administrators and owners.
+        let guard = InstanceUpdate { write_enabled: Some(Guard::Open), ..Default::default() };
+        for by in [&member, &viewer] {
+            assert_eq!(refused(instances::update(&a, by, "prod", &guard).await).code, Code::PermissionDenied);
+            assert_eq!(refused(instances::delete(&a, by, "prod").await).code, Code::PermissionDenied);
+            assert_eq!(
+                refused(audit::list(&a, by, &audit::Filter { org: Some("acme".into()), ..Default::default() }).await).code,
+                Code::PermissionDenied
+            );
+            assert_eq!(refused(orgs::update(&a, by, "acme", OrgChange::default()).await).code, Code::PermissionDenied);
+            assert_eq!(refused(keys::create(&a, by, &key(None, 9)).await).code, Code::PermissionDenied);
+            assert_eq!(refused(keys::create(&a, by, &key(Some("owner@x.com"), 9)).await).code, Code::PermissionDenied);
+        }
+        instances::update(&a, &boss, "prod", &guard).await.unwrap();
+        let shorter = OrgChange { audit_retention_days: Some(3), ..Default::default() };
+        assert_eq!(refused(orgs::update(&a, &owner, "acme", shorter).await).code, Code::PermissionDenied);
+        let away = InstanceUpdate { url: Some("https://evil.example".into()), ..Default::default() };
+        assert_eq!(
+            refused(instances::update(&a, &boss, "prod", &away).await).code,
+            Code::InvalidArgument,
+            "the secret would go there"
+        );
+        let with = InstanceUpdate { login: Some(Some(login("own"))), ..away };
+        instances::update(&a, &boss, "prod", &with).await.unwrap();
+
+        // Keys.
+        let own = keys::create(&a, &member, &key(Some("member@x.com"), 1)).await.unwrap();
+        assert_eq!(own.role, Role::Member);
+        assert_eq!(refused(keys::create(&a, &viewer, &key(Some("viewer@x.com"), 2)).await).code, Code::PermissionDenied);
+        let read_only =
+            NewKey { permissions: Permissions { read_only: true, ..Permissions::all() }, ..key(Some("viewer@x.com"), 2) };
+        keys::create(&a, &viewer, &read_only).await.unwrap();
+        let strong = NewKey { role: Some(Role::Owner), ..key(None, 3) };
+        assert_eq!(refused(keys::create(&a, &boss, &strong).await).code, Code::PermissionDenied);
+        assert_eq!(keys::list(&a, &member, "acme").await.unwrap().len(), 1);
+        assert_eq!(keys::list(&a, &boss, "acme").await.unwrap().len(), 2);
+        assert_eq!(refused(keys::revoke(&a, &viewer, &own.id.to_string()).await).code, Code::NotFound);
+        assert_eq!(refused(keys::revoke(&a, &stranger, &own.id.to_string()).await).code, Code::NotFound);
+        keys::revoke(&a, &member, &own.id.to_string()).await.unwrap();
+        assert_eq!(refused(keys::revoke(&a, &member, &own.id.to_string()).await).code, Code::Conflict);
+        let foreign =
+            instances::create(&a, &stranger, &NewInstance { org: "globex".into(), ..instance("theirs") }).await.unwrap();
+        let reach = Permissions { instances: Selection::Only(BTreeSet::from([foreign.instance.id])), ..Permissions::all() };
+        assert_eq!(refused(keys::create(&a, &boss, &NewKey { permissions: reach, ..key(None, 4) }).await).code, Code::NotFound);
+
+        // Memberships.
+        assert_eq!(refused(users::set_role(&a, &boss, "acme", "boss@x.com", Role::Owner).await).code, Code::PermissionDenied);
+        assert_eq!(refused(users::set_role(&a, &boss, "acme", "owner@x.com", Role::Viewer).await).code, Code::PermissionDenied);
+        assert_eq!(refused(users::remove_member(&a, &boss, "acme", "owner@x.com").await).code, Code::PermissionDenied);
+        assert_eq!(refused(users::remove_member(&a, &owner, "acme", "owner@x.com").await).code, Code::Conflict, "the last owner");
+        assert_eq!(refused(users::set_role(&a, &owner, "acme", "owner@x.com", Role::Admin).await).code, Code::Conflict);
+        users::set_role(&a, &owner, "acme", "boss@x.com", Role::Owner).await.unwrap();
+        users::remove_member(&a, &owner, "acme", "owner@x.com").await.unwrap();
+        users::remove_member(&a, &viewer, "acme", "viewer@x.com").await.unwrap();
+        assert_eq!(refused(users::remove_member(&a, &member, "acme", "boss@x.com").await).code, Code::PermissionDenied);
+        assert_eq!(users::members(&a, &member, "acme").await.unwrap().len(), 2);
+        let disable = UserUpdate { active: Some(false), ..Default::default() };
+        assert!(!users::update(&a, &host(), "MEMBER@x.com", &disable).await.unwrap().active);
+        let log = audit::log(&a, &boss, Some("acme"), None, 100).await.unwrap();
+        assert!(log.iter().any(|r| r.action == "member.role" && r.address.as_deref() == Some("192.0.2.7")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_at_once_one_gets_the_slug() {
+    each_engine(async |t| {
+        let a = world(t).await;
+        let other = Admin { db: t.another().await, ..a.clone() };
+        let mut tasks = Vec::new();
+        for n in 0..8 {
+            let a = if n % 2 == 0 { a.clone() } else { other.clone() };
+            tasks.push(tokio::spawn(async move { instances::create(&a, &host(), &instance("prod")).await }));
+        }
+        let mut made = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(_) => made += 1,
+                other => assert_eq!(refused(other).code, Code::Conflict),
+            }
+        }
+        assert_eq!(made, 1);
+        assert_eq!(store::instances::slugs(On::Db(&a.db)).await.unwrap(), ["prod"]);
+        other.db.close().await;
+    })
+    .await;
+}

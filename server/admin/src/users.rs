@@ -1,0 +1,209 @@
+//! Users and their memberships. Passwords come as ready hashes; nobody but the user and the operator sets one.
+use kernel::{Code, Refusal, Result, Role, refusal};
+use serde_json::json;
+use store::{Tx, users};
+
+pub use store::users::{Member, UserRow};
+
+use crate::{
+    Admin, By, orgs, taken, target,
+    teach::{self, Checked},
+};
+
+#[derive(Clone)]
+pub struct NewUser {
+    pub email: String,
+    /// The organization's slug and the role in it.
+    pub member: Option<(String, Role)>,
+    /// The argon2id hash, made by identity; none when the user signs in elsewhere.
+    pub password_hash: Option<String>,
+    pub operator: bool,
+}
+
+/// Operators alone; others invite.
+pub async fn create(admin: &Admin, by: &By, new: &NewUser) -> Result<UserRow> {
+    by.operator("create users")?;
+    let email = email(&new.email)?;
+    if new.member.is_none() && !new.operator {
+        return Err(refusal(Code::InvalidArgument, "A user who is no operator belongs to an organization.")
+            .next("Name an organization and a role, or make the user an operator.")
+            .into());
+    }
+    let mut tx = admin.begin().await?;
+    let org = match &new.member {
+        Some((slug, _)) => Some(orgs::resolve(&mut tx, by, slug, Role::Admin).await?),
+        None => None,
+    };
+    if users::by_email(&mut tx, email).await?.is_some() {
+        return Err(refusal(Code::Conflict, format!("A user with the address {email} exists."))
+            .next("Make that user a member instead of creating a second one.")
+            .into());
+    }
+    let now = admin.sources.now();
+    let id = users::create(&mut tx, email, new.password_hash.as_deref(), new.operator, &admin.sources)
+        .await
+        .map_err(taken("A user with this address"))?;
+    let mut detail = json!({ "operator": new.operator });
+    if let (Some(org), Some((slug, role))) = (&org, &new.member) {
+        users::set_role(&mut tx, org.organization.id, id, *role, now).await?;
+        detail = json!({ "operator": new.operator, "organization": slug, "role": role });
+    }
+    admin.log(&mut tx, by, org.map(|o| o.organization.id), "user.create", target("user", id, email), &detail).await?;
+    let row = find(&mut tx, by, email).await?;
+    tx.commit().await?;
+    Ok(row)
+}
+
+/// What to change; what is none stays.
+#[derive(Clone, Default)]
+pub struct UserUpdate {
+    /// False signs the user out everywhere and stops the user's keys.
+    pub active: Option<bool>,
+    pub operator: Option<bool>,
+    pub password_hash: Option<String>,
+}
+
+/// Operators alone.
+pub async fn update(admin: &Admin, by: &By, address: &str, change: &UserUpdate) -> Result<UserRow> {
+    by.operator("change users")?;
+    let mut tx = admin.begin().await?;
+    let old = find(&mut tx, by, address).await?;
+    if by.user() == Some(old.id) && (change.active == Some(false) || change.operator == Some(false)) {
+        return Err(refusal(Code::InvalidArgument, "You cannot disable yourself or give up being an operator.")
+            .next("Let another operator do it, or use the command line on the host.")
+            .into());
+    }
+    let store_change =
+        users::UserChange { active: change.active, operator: change.operator, password_hash: change.password_hash.clone() };
+    users::update(&mut tx, old.id, &store_change, admin.sources.now()).await?;
+    let mut detail = crate::instances::differences(
+        &json!({ "active": old.active, "operator": old.operator }),
+        &json!({ "active": change.active.unwrap_or(old.active), "operator": change.operator.unwrap_or(old.operator) }),
+    );
+    if let (true, Some(map)) = (change.password_hash.is_some(), detail.as_object_mut()) {
+        map.insert("credentials_changed".into(), true.into());
+    }
+    admin.log(&mut tx, by, None, "user.update", target("user", old.id, &old.email), &detail).await?;
+    let row = find(&mut tx, by, address).await?;
+    tx.commit().await?;
+    Ok(row)
+}
+
+/// All users: operators alone.
+pub async fn list(admin: &Admin, by: &By) -> Result<Vec<UserRow>> {
+    by.operator("list all users")?;
+    Ok(users::list(&admin.db).await?)
+}
+
+/// The members of one organization.
+pub async fn members(admin: &Admin, by: &By, org: &str) -> Result<Vec<Member>> {
+    let mut tx = admin.db.begin_read().await?;
+    let org = orgs::resolve(&mut tx, by, org, Role::Viewer).await?;
+    Ok(users::members(&mut tx, org.organization.id).await?)
+}
+
+/// Makes a user a member, or changes the role. Administrators give roles up to their own, and change nobody above them.
+pub async fn set_role(admin: &Admin, by: &By, org: &str, address: &str, role: Role) -> Result<()> {
+    let mut tx = admin.begin().await?;
+    let org = orgs::resolve(&mut tx, by, org, Role::Admin).await?.organization;
+    let user = find(&mut tx, by, address).await?;
+    let old = users::role(&mut tx, org.id, user.id).await?;
+    let mine = by.role(&mut tx, org.id).await?.unwrap_or(Role::Viewer);
+    if role > mine || old.is_some_and(|old| old > mine) {
+        return Err(refusal(Code::PermissionDenied, format!("Your role here is {mine}: you give and take roles up to it."))
+            .next("Ask an owner of the organization.")
+            .into());
+    }
+    if old == Some(Role::Owner) && role != Role::Owner {
+        another_owner(&mut tx, org.id).await?;
+    }
+    users::set_role(&mut tx, org.id, user.id, role, admin.sources.now()).await?;
+    let detail = json!({ "role": { "old": old, "new": role } });
+    admin.log(&mut tx, by, Some(org.id), "member.role", target("user", user.id, &user.email), &detail).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Ends a membership; one's own, or as an administrator another's. The last owner stays.
+pub async fn remove_member(admin: &Admin, by: &By, org: &str, address: &str) -> Result<()> {
+    let mut tx = admin.begin().await?;
+    let user = users::by_email(&mut tx, address).await?;
+    let own = user.as_ref().is_some_and(|u| by.user() == Some(u.id));
+    let org = orgs::resolve(&mut tx, by, org, if own { Role::Viewer } else { Role::Admin }).await?.organization;
+    let Some(user) = user else {
+        return Err(find(&mut tx, by, address).await.err().unwrap_or_else(|| no_member(address).into()));
+    };
+    let Some(old) = users::role(&mut tx, org.id, user.id).await? else { return Err(no_member(address).into()) };
+    if !own && by.role(&mut tx, org.id).await?.is_none_or(|mine| old > mine) {
+        return Err(refusal(Code::PermissionDenied, "You cannot remove somebody with more power than yours.").into());
+    }
+    if old == Role::Owner {
+        another_owner(&mut tx, org.id).await?;
+    }
+    users::remove_member(&mut tx, org.id, user.id, admin.sources.now()).await?;
+    admin
+        .log(&mut tx, by, Some(org.id), "member.remove", target("user", user.id, &user.email), &json!({ "role": { "old": old } }))
+        .await?;
+    Ok(tx.commit().await?)
+}
+
+async fn another_owner(tx: &mut Tx, org: kernel::OrgId) -> Result<()> {
+    if users::owners(tx, org).await? < 2 {
+        return Err(refusal(Code::Conflict, "The last owner of an organization cannot leave it.")
+            .next("Make somebody else an owner first.")
+            .into());
+    }
+    Ok(())
+}
+
+fn no_member(address: &str) -> Refusal {
+    teach::hidden("member", address)
+}
+
+/// For operators with what was perhaps meant; others learn nothing of who has a login.
+pub(crate) async fn find(tx: &mut Tx, by: &By, address: &str) -> Result<UserRow> {
+    if let Some(user) = users::by_email(&mut *tx, address).await? {
+        return Ok(user);
+    }
+    if by.is_operator() {
+        let known = users::list(&mut *tx).await?;
+        return Err(teach::not_found("user", address, known.iter().map(|u| u.email.as_str())).into());
+    }
+    Err(teach::hidden("user", address).into())
+}
+
+/// The shape of an address; whether it is anybody's is found out by writing to it.
+fn email(text: &str) -> Checked<&str> {
+    let text = text.trim();
+    let fine = text.split_once('@').is_some_and(|(local, domain)| {
+        (1..=64).contains(&local.len())
+            && !domain.contains('@')
+            && domain.split('.').all(|label| {
+                !label.is_empty()
+                    && !label.starts_with('-')
+                    && !label.ends_with('-')
+                    && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+            })
+    });
+    let plain = text.len() <= 254 && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "<>()[],;:\"\\".contains(c));
+    if fine && plain {
+        return Ok(text);
+    }
+    let shown: String = text.chars().take(80).collect();
+    Err(refusal(Code::InvalidArgument, format!("{shown:?} is no e-mail address.")).next("Write it like ann@example.com."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for good in ["ann@example.com", " ann@example.com ", "a.b+c@x-y.example", "root@localhost", "jörg@exämple.de"] {
+            assert!(email(good).is_ok(), "{good}");
+        }
+        for bad in ["", "ann", "@x.com", "ann@", "ann@x..com", "a b@x.com", "ann@x@y.com", "ann@-x.com", "Ann <a@b.c>", "a\n@b.c"]
+        {
+            assert!(email(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! One tools/call on its way to a client: held, streamed, given up.
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+
+use axum::body::Body;
+use bytes::Bytes;
+use dispatch::{Answer, Running};
+use futures_util::stream;
+use identity::Keys;
+use kernel::{Actor, ExposeSecret as _, Facade, SecretString};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::wire;
+use crate::metrics::Meter;
+
+/// After so long a client that takes streams gets one.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two progress notifications.
+pub(crate) const THROTTLE: Duration = Duration::from_millis(100);
+/// Between two signs of life on a stream, and between two looks at the key of a stream that only waits.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(crate) const COMMENT: &[u8] = b": keep-alive\n\n";
+
+/// A call whose client may go away.
+pub(crate) struct Held {
+    running: Option<Running>,
+    meter: Meter,
+    /// Whether the call goes on when nobody waits for it any more.
+    outlives: bool,
+}
+pub(crate) struct Ended {
+    pub answer: Answer,
+}
+impl Held {
+    /// A lost connection cancels in the modern era (2026-07-28, Streamable HTTP section "Cancellation"), and must not in
+    /// the legacy one: there the call goes on to its end with nobody listening. `outlives` says which.
+    pub(crate) fn new(running: Running, meter: Meter, outlives: bool) -> Self {
+        Self { running: Some(running), meter, outlives }
+    }
+    /// The end of the call. May be dropped and asked again until it has answered once.
+    pub(crate) async fn answer(&mut self) -> Ended {
+        let Some(running) = &mut self.running else { return std::future::pending().await };
+        let answer = running.answer().await;
+        self.running = None;
+        self.meter.ended(category(&answer), answer.code);
+        Ended { answer }
+    }
+    pub(crate) fn progress(&self) -> Option<tokio::sync::watch::Receiver<kernel::Progress>> {
+        self.running.as_ref().map(|r| r.progress.clone())
+    }
+    pub(crate) fn cancel(&self) {
+        if let Some(running) = &self.running {
+            running.cancel();
+        }
+    }
+}
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.outlives
+            && let Some(mut running) = self.running.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move {
+                running.answer().await;
+            });
+        }
+    }
+}
+
+fn category(_answer: &Answer) -> &'static str {
+    "any"
+}
+
+struct Streaming {
+    held: Held,
+    id: String,
+    /// The client's progress token as raw JSON.
+    token: Option<String>,
+    marks: &'static str,
+    progress: Option<tokio::sync::watch::Receiver<kernel::Progress>>,
+    /// The last progress sent: it must grow with each notification.
+    sent: Option<u64>,
+    /// Whether there is progress that was not sent yet.
+    pending: bool,
+    next_progress: Instant,
+    last_write: Instant,
+    done: bool,
+}
+
+/// Progress, signs of life, and at the end the answer.
+pub(crate) fn stream(held: Held, id: String, token: Option<String>, marks: &'static str) -> Body {
+    let now = Instant::now();
+    let progress = if token.is_some() { held.progress() } else { None };
+    let state = Streaming {
+        held,
+        id,
+        token,
+        marks,
+        progress,
+        sent: None,
+        pending: false,
+        next_progress: now,
+        last_write: now,
+        done: false,
+    };
+    Body::from_stream(stream::unfold(state, |mut state| async move {
+        if state.done {
+            return None;
+        }
+        let chunk = state.next().await;
+        Some((Ok::<Bytes, Infallible>(Bytes::from(chunk)), state))
+    }))
+}
+
+impl Streaming {
+    async fn next(&mut self) -> Vec<u8> {
+        loop {
+            let changed = async {
+                match &mut self.progress {
+                    Some(progress) if !self.pending => progress.changed().await.is_ok(),
+                    _ => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                ended = self.held.answer() => {
+                    self.done = true;
+                    return wire::event(&wire::answer(&self.id, &ended.answer, self.marks));
+                }
+                more = changed => {
+                    if more { self.pending = true } else { self.progress = None }
+                }
+                () = sleep_until(self.next_progress), if self.pending => {
+                    self.pending = false;
+                    if let Some(chunk) = self.notification() {
+                        self.last_write = Instant::now();
+                        self.next_progress = self.last_write + THROTTLE;
+                        return chunk;
+                    }
+                }
+                () = sleep_until(self.last_write + KEEP_ALIVE) => {
+                    self.last_write = Instant::now();
+                    return COMMENT.to_vec();
+                }
+            }
+        }
+    }
+
+    /// The newest progress, if it is further than the last one sent.
+    fn notification(&mut self) -> Option<Vec<u8>> {
+        let token = self.token.as_deref()?;
+        let progress = self.progress.as_mut()?.borrow_and_update().clone();
+        if self.sent.is_some_and(|sent| progress.done <= sent) {
+            return None;
+        }
+        self.sent = Some(progress.done);
+        Some(wire::event(&notification(token, &progress)))
+    }
+}
+
+pub(crate) fn notification(token: &str, progress: &kernel::Progress) -> Vec<u8> {
+    let mut out = format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":{}"#,
+        progress.done
+    )
+    .into_bytes();
+    if let Some(total) = progress.total {
+        out.extend_from_slice(format!(",\"total\":{total}").as_bytes());
+    }
+    if !progress.text.is_empty() {
+        out.extend_from_slice(b",\"message\":");
+        wire::string(&mut out, &progress.text);
+    }
+    out.extend_from_slice(b"}}");
+    out
+}
+
+/// The key of a stream that only waits, to look at it again: revocation and the kill switch end the stream.
+pub(crate) struct Watch {
+    pub keys: Arc<Keys>,
+    pub key: SecretString,
+    pub address: IpAddr,
+    pub facade: Facade,
+    pub client: String,
+    pub shutdown: CancellationToken,
+}
+impl Watch {
+    /// The actor as of now; none when the key is not good any more.
+    pub(crate) async fn look(&self) -> Option<Arc<Actor>> {
+        self.keys.verify(self.key.expose_secret(), self.address, self.facade, &self.client).await.ok()
+    }
+    /// Returns when the stream must end: the key is not good any more, or the server shuts down.
+    pub(crate) async fn until_over(&self) {
+        loop {
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(KEEP_ALIVE) => {}
+            }
+            if self.look().await.is_none() {
+                return;
+            }
+        }
+    }
+}

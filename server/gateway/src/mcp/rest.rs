@@ -1,0 +1,409 @@
+//! What rmcp serves: `subscriptions/listen`, and everything of legacy sessions. One shared service; who calls, and what
+//! the URL shows, travels in the request's extensions.
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Request, StatusCode, header, request::Parts},
+    response::Response,
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use dispatch::{Answer, Dispatch, View};
+use futures_util::StreamExt as _;
+use http_body_util::Full;
+use kernel::{Actor, Code, KeyId, Refusal, refusal};
+use parking_lot::Mutex;
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
+        PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    },
+    service::{RequestContext, SubscriptionContext},
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService,
+        session::local::{LocalSessionManager, SessionConfig},
+    },
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Era, SESSION_ID,
+    call::{Held, KEEP_ALIVE, Watch},
+};
+use crate::{Config, MAX_BODY, answer, metrics::Metrics};
+
+/// A session ends after this time of silence (spec: the same as an audit session).
+const SESSION_IDLE: Duration = Duration::from_mins(30);
+const MAX_SESSIONS: usize = 5_000;
+const MAX_SESSIONS_PER_KEY: usize = 100;
+
+/// The methods that are rmcp's.
+pub(super) fn owns(method: &str, era: Era, list_changed: bool) -> bool {
+    #[cfg(feature = "conformance")]
+    if crate::conformance::owns(method) {
+        return true;
+    }
+    method == "subscriptions/listen" && era == Era::Modern && list_changed
+}
+
+/// The tools that rmcp runs.
+pub(super) fn owns_tool(_name: Option<&str>) -> bool {
+    #[cfg(feature = "conformance")]
+    if _name.is_some_and(crate::conformance::owns_tool) {
+        return true;
+    }
+    false
+}
+
+/// Adds to a written JSON array of tools those that are rmcp's.
+pub(super) fn add_tools(_array: &mut Vec<u8>) {
+    #[cfg(feature = "conformance")]
+    crate::conformance::add_tools(_array);
+}
+
+/// What this server says it can do, as JSON. Legacy clients are not told of list changes: without a session nothing
+/// could tell them.
+pub(super) fn capabilities(era: Era, list_changed: bool) -> &'static str {
+    if cfg!(feature = "conformance") {
+        return r#"{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"subscribe":true},"completions":{},"logging":{}}"#;
+    }
+    if list_changed && era == Era::Modern { r#"{"tools":{"listChanged":true}}"# } else { r#"{"tools":{}}"# }
+}
+
+/// Who calls, in the extensions of the request that rmcp hands to its handler.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub actor: Arc<Actor>,
+    pub view: View,
+    watch: Arc<Watch>,
+}
+
+pub(super) struct Rest {
+    service: StreamableHttpService<Handler, LocalSessionManager>,
+    manager: Arc<LocalSessionManager>,
+    /// Whose session it is: the id alone must not open it.
+    owners: Mutex<HashMap<String, KeyId>>,
+    metrics: Arc<Metrics>,
+}
+impl Rest {
+    pub(super) fn new(
+        config: &Config,
+        dispatch: &Arc<Dispatch>,
+        metrics: &Arc<Metrics>,
+        changes: Option<watch::Receiver<u64>>,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        let mut sessions = SessionConfig::default();
+        sessions.keep_alive = Some(SESSION_IDLE);
+        let mut manager = LocalSessionManager::default();
+        manager.session_config = sessions;
+        let manager = Arc::new(manager);
+        let handler = Handler {
+            dispatch: Arc::clone(dispatch),
+            metrics: Arc::clone(metrics),
+            changes,
+            #[cfg(feature = "conformance")]
+            fixture: Arc::default(),
+        };
+        // Host, Origin and size are checked at the edge.
+        let settings = StreamableHttpServerConfig::default()
+            .disable_allowed_hosts()
+            .disable_allowed_origins()
+            .with_legacy_session_mode(config.legacy_sessions)
+            .with_json_response(true)
+            .with_sse_keep_alive(Some(KEEP_ALIVE))
+            .with_max_request_body_bytes(MAX_BODY)
+            .with_cancellation_token(shutdown.child_token());
+        let service = StreamableHttpService::new(move || Ok(handler.clone()), Arc::clone(&manager), settings);
+        Self { service, manager, owners: Mutex::default(), metrics: Arc::clone(metrics) }
+    }
+
+    /// A request outside sessions.
+    pub(super) async fn stateless(&self, parts: Parts, body: Bytes, actor: Arc<Actor>, view: View, watch: Watch) -> Response {
+        self.handle(parts, body, Caller { actor, view, watch: Arc::new(watch) }).await
+    }
+
+    /// A request that opens a session or belongs to one.
+    pub(super) async fn session(&self, parts: Parts, body: Bytes, actor: Arc<Actor>, view: View, watch: Watch) -> Response {
+        let key = actor.key();
+        let id = parts.headers.get(SESSION_ID).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+        match &id {
+            Some(id) if self.owners.lock().get(id) != Some(&key) => return no_session(),
+            Some(_) => {}
+            None => {
+                if let Err(why) = self.room(key).await {
+                    return answer::refused(StatusCode::TOO_MANY_REQUESTS, &why);
+                }
+            }
+        }
+        let response = self.handle(parts, body, Caller { actor, view, watch: Arc::new(watch) }).await;
+        match id {
+            None => {
+                if let Some(new) = response.headers().get(SESSION_ID).and_then(|v| v.to_str().ok()) {
+                    self.owners.lock().insert(new.to_owned(), key);
+                }
+            }
+            // It ended by itself.
+            Some(id) if response.status() == StatusCode::NOT_FOUND => {
+                self.owners.lock().remove(&id);
+            }
+            Some(_) => {}
+        }
+        response
+    }
+
+    /// Whether the key may open one more session.
+    async fn room(&self, key: KeyId) -> Result<(), Refusal> {
+        let full = |owners: &HashMap<String, KeyId>| {
+            owners.len() >= MAX_SESSIONS || owners.values().filter(|k| **k == key).count() >= MAX_SESSIONS_PER_KEY
+        };
+        if !full(&self.owners.lock()) {
+            return Ok(());
+        }
+        let live = self.manager.sessions.read().await;
+        let mut owners = self.owners.lock();
+        owners.retain(|id, _| live.contains_key(id.as_str()));
+        if full(&owners) {
+            return Err(refusal(Code::RateLimited, "Too many sessions are open.")
+                .next("End sessions that are not used (DELETE), or wait."));
+        }
+        Ok(())
+    }
+
+    async fn handle(&self, mut parts: Parts, body: Bytes, caller: Caller) -> Response {
+        // The key goes no further than the edge.
+        parts.headers.remove(header::AUTHORIZATION);
+        parts.headers.remove("x-api-key");
+        // What the client takes has been looked at, less strictly than rmcp does.
+        parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        let watch = Arc::clone(&caller.watch);
+        parts.extensions.insert(caller);
+        let response = self.service.handle(Request::from_parts(parts, Full::new(body))).await;
+        let (mut head, body) = response.into_parts();
+        if head.headers.get(header::CONTENT_TYPE) != Some(&answer::EVENT_STREAM) {
+            return Response::from_parts(head, Body::new(body));
+        }
+        head.headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        let open = Open::new(&self.metrics);
+        let over = Box::pin(async move {
+            let _open = open;
+            watch.until_over().await;
+        });
+        Response::from_parts(head, Body::from_stream(Body::new(body).into_data_stream().take_until(over)))
+    }
+}
+
+/// Counts an open stream as long as it lives.
+pub(crate) struct Open(Arc<Metrics>);
+impl Open {
+    pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
+        metrics.streams.inc();
+        Self(Arc::clone(metrics))
+    }
+}
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.streams.dec();
+    }
+}
+
+/// A session of another key answers like one that does not exist (2025-11-25, Transports section "Session Management").
+fn no_session() -> Response {
+    answer::refused(
+        StatusCode::NOT_FOUND,
+        &refusal(Code::NotFound, "There is no such session.").next("Start a new one with initialize, without Mcp-Session-Id."),
+    )
+}
+
+#[derive(Clone)]
+pub(crate) struct Handler {
+    dispatch: Arc<Dispatch>,
+    metrics: Arc<Metrics>,
+    changes: Option<watch::Receiver<u64>>,
+    #[cfg(feature = "conformance")]
+    pub fixture: Arc<crate::conformance::Fixture>,
+}
+
+fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
+    let found = context.extensions.get::<Parts>().and_then(|parts| parts.extensions.get::<Caller>()).cloned();
+    found.ok_or_else(|| ErrorData::internal_error("the request lost its caller", None))
+}
+
+impl Handler {
+    fn fingerprint(&self, actor: &Arc<Actor>, view: &View) -> u64 {
+        let mut list = Vec::new();
+        self.dispatch.write_list(actor, view, &mut list);
+        let mut hasher = DefaultHasher::new();
+        list.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    async fn call(
+        &self,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Caller { actor, view, .. } = caller(context)?;
+        let meter = self.metrics.call(actor.facade());
+        let arguments = request.arguments.map_or(serde_json::Value::Null, serde_json::Value::Object);
+        let call = dispatch::Call { actor, view, name: request.name.into_owned(), arguments };
+        let mut held = Held::new(self.dispatch.call(call), meter, true);
+        let mut progress = held.progress();
+        let token = context.meta.get_progress_token();
+        let mut sent = None;
+        let mut cancelled = false;
+        let ended = loop {
+            let changed = async {
+                match (&token, &mut progress) {
+                    (Some(_), Some(progress)) => progress.changed().await.is_ok(),
+                    _ => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                ended = held.answer() => break ended,
+                () = context.ct.cancelled(), if !cancelled => {
+                    cancelled = true;
+                    held.cancel();
+                }
+                more = changed => {
+                    let state = progress.as_mut().filter(|_| more).map(|p| p.borrow_and_update().clone());
+                    let Some(state) = state else { progress = None; continue };
+                    if let Some(token) = &token
+                        && sent.is_none_or(|sent| state.done > sent)
+                    {
+                        sent = Some(state.done);
+                        #[expect(clippy::cast_precision_loss, reason = "progress is shown, not counted with")]
+                        let mut param = ProgressNotificationParam::new(token.clone(), state.done as f64).with_message(state.text);
+                        #[expect(clippy::cast_precision_loss, reason = "progress is shown, not counted with")]
+                        { param.total = state.total.map(|t| t as f64); }
+                        let _ = context.peer.notify_progress(param).await;
+                    }
+                }
+            }
+        };
+        result(&ended.answer)
+    }
+}
+
+/// An answer as rmcp's result, or the error that an unknown tool is.
+fn result(answer: &Answer) -> Result<CallToolResponse, ErrorData> {
+    let body: serde_json::Value =
+        serde_json::from_str(answer.body.get()).map_err(|_| ErrorData::internal_error("the answer is not JSON", None))?;
+    if answer.code == Some(Code::UnknownTool) {
+        let message = body.get("message").and_then(|m| m.as_str()).unwrap_or("Unknown tool.").to_owned();
+        return Err(ErrorData::invalid_params(message, Some(body)));
+    }
+    let mut content = vec![ContentBlock::text(answer.text.clone().unwrap_or_else(|| answer.body.get().to_owned()))];
+    content.extend(
+        answer
+            .content
+            .iter()
+            .filter(|c| c.mime.starts_with("image/"))
+            .map(|c| ContentBlock::image(BASE64_STANDARD.encode(&c.bytes), c.mime.clone())),
+    );
+    let mut result = if answer.is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
+    result.structured_content = Some(body);
+    Ok(result.into())
+}
+
+impl ServerHandler for Handler {
+    fn get_info(&self) -> ServerConfig {
+        let mut capabilities: ServerCapabilities =
+            serde_json::from_str(capabilities(Era::Modern, self.changes.is_some())).unwrap_or_default();
+        if capabilities.tools.is_none() {
+            capabilities.tools = Some(rmcp::model::ToolsCapability::default());
+        }
+        ServerConfig::new(capabilities)
+            .with_server_info(Implementation::new("ocore", env!("CARGO_PKG_VERSION")).with_title("ocore"))
+    }
+
+    async fn initialize(
+        &self,
+        request: rmcp::model::InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<rmcp::model::InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let Caller { actor, view, .. } = caller(&context)?;
+        let mut info = self.negotiate_initialize(&request)?;
+        info.instructions = Some(self.dispatch.instructions(&actor, &view));
+        Ok(info)
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        if request.is_some_and(|r| r.cursor.is_some()) {
+            return Err(ErrorData::invalid_params("This cursor is not known: the list has one page.", None));
+        }
+        let Caller { actor, view, .. } = caller(&context)?;
+        let mut list = Vec::new();
+        self.dispatch.write_list(&actor, &view, &mut list);
+        add_tools(&mut list);
+        let tools: Vec<Tool> =
+            serde_json::from_slice(&list).map_err(|_| ErrorData::internal_error("the tools could not be listed", None))?;
+        Ok(ListToolsResult::with_all_items(tools))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        #[cfg(feature = "conformance")]
+        if crate::conformance::owns_tool(&request.name) {
+            return self.fixture.call(request, context).await;
+        }
+        self.call(request, &context).await
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        #[cfg(feature = "conformance")]
+        return Some(requested.clone());
+        #[cfg(not(feature = "conformance"))]
+        self.changes.as_ref().map(|_| {
+            let mut accepted = SubscriptionFilter::new();
+            accepted.tools_list_changed = requested.tools_list_changed;
+            accepted
+        })
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        #[cfg(feature = "conformance")]
+        if self.changes.is_none() {
+            return self.fixture.listen(context).await;
+        }
+        let Some(mut changes) = self.changes.clone() else {
+            context.cancelled().await;
+            return Ok(());
+        };
+        let Caller { actor, view, watch } = caller(context.request_context())?;
+        let mut seen = self.fingerprint(&actor, &view);
+        loop {
+            let changed = tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                changed = changes.changed() => changed,
+            };
+            if changed.is_err() {
+                context.cancelled().await;
+                return Ok(());
+            }
+            // What this key may list can have changed with the key itself, so it is looked at again.
+            let Some(actor) = watch.look().await else { return Ok(()) };
+            let now = self.fingerprint(&actor, &view);
+            if std::mem::replace(&mut seen, now) != now && context.sink().notify_tool_list_changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The golden grid: what `decide` says for each role, kind of key, kind of tool and state of the guard, as a person can read it.
+//! To accept a change: `UPDATE_GOLDEN=1 cargo test -p kernel --test grid`, then read the diff line by line.
+#![allow(clippy::disallowed_methods, reason = "a test makes its own actors and reads its own golden file")]
+#![allow(clippy::unwrap_used)]
+
+use std::{fmt::Write as _, net::Ipv4Addr, sync::Arc};
+
+use kernel::{
+    Access, Actor, Category, Changes, Environment, Facade, Facts, Health, Instance, InstanceId, InstanceState, KeyId, ManualClock, OrgId,
+    Permissions, Role, SeededRandom, Selection, ServerId, SessionId, Sources, ToolRule, Verified, parse_time, policy::decide,
+};
+
+fn facts(name: &'static str, category: Category, access: Access, least: Access, changes: Changes) -> Facts {
+    Facts { name, category, access, least, changes }
+}
+
+/// One tool of each kind that policy tells apart.
+fn tools() -> Vec<Facts> {
+    use Access::{Destructive, Read, Write};
+    use Changes::{Instance, Ocore, Outside};
+    vec![
+        facts("search_read", Category::Orm, Read, Read, Ocore),
+        facts("write", Category::Orm, Write, Write, Instance),
+        facts("unlink", Category::Orm, Destructive, Destructive, Instance),
+        facts("execute_method", Category::Orm, Write, Read, Instance),
+        facts("execute_sql", Category::Sql, Write, Read, Instance),
+        facts("execute_shell", Category::Shell, Write, Write, Instance),
+        facts("file_read", Category::Files, Read, Read, Ocore),
+        facts("list_modules", Category::Modules, Read, Read, Ocore),
+        facts("install_module", Category::Modules, Write, Write, Instance),
+        facts("server_info", Category::System, Read, Read, Ocore),
+        facts("odoo_logs", Category::System, Read, Read, Ocore),
+        facts("set_user_password", Category::System, Write, Write, Instance),
+        facts("backup_database", Category::System, Write, Write, Outside),
+        facts("restore_database", Category::System, Destructive, Destructive, Instance),
+        facts("add_note", Category::Context, Write, Write, Ocore),
+        facts("generate_report", Category::Reports, Read, Read, Ocore),
+    ]
+}
+
+struct World {
+    sources: Sources,
+    org: OrgId,
+}
+impl World {
+    fn actor(&self, role: Role, permissions: Permissions) -> Arc<Actor> {
+        Actor::verified(Verified {
+            org: self.org,
+            org_slug: "acme".into(),
+            key: KeyId::new(&self.sources),
+            key_label: "k".into(),
+            user: None,
+            role,
+            operator: false,
+            permissions: Arc::new(permissions),
+            address: Ipv4Addr::LOCALHOST.into(),
+            facade: Facade::Mcp,
+            session: SessionId::new(&self.sources),
+            at: self.sources.now(),
+        })
+    }
+    fn instance(&self, org: OrgId, write_enabled: bool, state: InstanceState) -> Instance {
+        Instance {
+            id: InstanceId::new(&self.sources),
+            org,
+            server: ServerId::new(&self.sources),
+            server_name: "host".into(),
+            slug: "prod".into(),
+            url: "https://odoo.example.com".parse().unwrap(),
+            database: "prod".into(),
+            environment: Environment::Production,
+            state,
+            health: Health::Up,
+            version: None,
+            edition: None,
+            write_enabled,
+            write_enabled_until: None,
+            checked_at: None,
+            rpc: None,
+            container: None,
+            addons: None,
+            backups: None,
+            postgres: false,
+            concurrency: 4,
+            generation: 0,
+            created_at: self.sources.now(),
+            updated_at: self.sources.now(),
+        }
+    }
+    fn verdict(&self, actor: &Arc<Actor>, tool: &Facts, at: &Instance) -> String {
+        match decide(actor, tool, Some(at), self.sources.now()) {
+            Err(why) => why.code.to_string(),
+            Ok(permit) if tool.access == Access::Read => {
+                assert!(permit.plan().is_ok());
+                "yes".into()
+            }
+            Ok(permit) => {
+                let reads = if tool.least == Access::Read { "reads; " } else { "" };
+                match (permit.write(), permit.plan()) {
+                    (Ok(_), Ok(None)) => "yes".into(),
+                    (Err(why), Ok(Some(_))) => format!("{reads}plans; {}", why.code),
+                    (Err(why), Err(_)) => format!("{reads}{}", why.code),
+                    other => panic!("write and plan disagree: {other:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_grid_is_as_it_was_agreed() {
+    let sources =
+        Sources { clock: Arc::new(ManualClock::at(parse_time("2026-01-01").unwrap())), random: Arc::new(SeededRandom::new(7)) };
+    let world = World { org: OrgId::new(&sources), sources };
+    let open = world.instance(world.org, true, InstanceState::Active);
+    let closed = world.instance(world.org, false, InstanceState::Active);
+    let maintenance = world.instance(world.org, true, InstanceState::Maintenance);
+    let archived = world.instance(world.org, true, InstanceState::Archived);
+    let foreign = world.instance(OrgId::new(&world.sources), true, InstanceState::Active);
+    let all = Permissions::all;
+    let keys: Vec<(&str, Permissions)> = vec![
+        ("full", all()),
+        ("read-only", Permissions { read_only: true, ..all() }),
+        ("models=res.partner", Permissions { models: Selection::only(["res.partner".to_owned()]), ..all() }),
+        ("categories=orm", Permissions { categories: Selection::only([Category::Orm]), ..all() }),
+        ("categories=none", Permissions { categories: Selection::only([]), ..all() }),
+        ("instances=none", Permissions { instances: Selection::only([]), ..all() }),
+        ("deny write", Permissions { tools: ToolRule::Deny(["write".to_owned()].into()), ..all() }),
+        ("allow write", Permissions { tools: ToolRule::Allow(["write".to_owned()].into()), ..all() }),
+        (
+            "models, allow odoo_logs",
+            Permissions {
+                models: Selection::only(["res.partner".to_owned()]),
+                tools: ToolRule::Allow(["odoo_logs".to_owned(), "write".to_owned()].into()),
+                ..all()
+            },
+        ),
+    ];
+    let mut grid = String::new();
+    for role in [Role::Owner, Role::Admin, Role::Member, Role::Viewer] {
+        for (key, permissions) in &keys {
+            if role < Role::Admin && !["full", "read-only"].contains(key) {
+                continue;
+            }
+            let actor = world.actor(role, permissions.clone());
+            for tool in tools() {
+                let [open, closed, maintenance, archived, foreign] =
+                    [&open, &closed, &maintenance, &archived, &foreign].map(|at| world.verdict(&actor, &tool, at));
+                assert_eq!((archived.as_str(), foreign.as_str()), ("unknown_tool", "unknown_tool"));
+                writeln!(
+                    grid,
+                    "{:<8}{:<25}{:<19}{:<13}open: {open:<26}closed: {closed:<40}maintenance: {maintenance}",
+                    role.as_str(),
+                    key,
+                    tool.name,
+                    tool.access.as_str()
+                )
+                .unwrap();
+            }
+        }
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/grid.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, &grid).unwrap();
+    }
+    assert_eq!(grid, std::fs::read_to_string(path).unwrap_or_default(), "the grid changed: read the diff");
+}

@@ -1,0 +1,328 @@
+//! The registry in memory: what a call needs to know of organizations, servers, instances, users and keys, without a look at the store.
+//!
+//! A [`Snapshot`] never changes; [`Registry`] replaces it when the events table has moved. It says how old it is, and who decides by it
+//! refuses when it is too old: if the store cannot be read, revocations cannot be seen. A row that cannot be read is left out (a key
+//! with unreadable permissions stays and grants nothing) and logged, and the other rows go on.
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use kernel::{
+    Instance, InstanceId, KeyId, OrgId, Organization, Permissions, Role, Selection, Server, Sources, Timestamp, ToolRule, UserId,
+};
+use tokio::sync::{Mutex, Notify};
+
+use crate::{Db, Result, Row, events, instances, keys, orgs, servers, users};
+
+#[derive(Debug, Clone)]
+pub struct UserRecord {
+    pub id: UserId,
+    pub email: Arc<str>,
+    pub active: bool,
+    pub operator: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct KeyRecord {
+    pub id: KeyId,
+    pub org: OrgId,
+    /// None for a key of the organization itself.
+    pub owner: Option<UserId>,
+    /// The most that the key may do, whatever its owner's role.
+    pub role: Role,
+    pub label: Arc<str>,
+    pub permissions: Arc<Permissions>,
+    pub expires_at: Option<Timestamp>,
+    /// Revoked keys stay for a month: whose they were is known when they are used again.
+    pub revoked_at: Option<Timestamp>,
+}
+impl KeyRecord {
+    /// Whether it may be used at this moment.
+    pub fn live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none_or(|at| now < at) && self.expires_at.is_none_or(|at| now < at)
+    }
+}
+
+/// One state of the registry.
+pub struct Snapshot {
+    orgs: HashMap<OrgId, Arc<Organization>>,
+    orgs_by_slug: HashMap<Arc<str>, OrgId>,
+    instances: HashMap<Arc<str>, Arc<Instance>>,
+    instances_of: HashMap<OrgId, Vec<Arc<Instance>>>,
+    servers_of: HashMap<OrgId, Vec<Arc<Server>>>,
+    users: HashMap<UserId, Arc<UserRecord>>,
+    roles: HashMap<(OrgId, UserId), Role>,
+    keys: HashMap<[u8; 32], Arc<KeyRecord>>,
+    /// The newest change that it contains.
+    seq: i64,
+    base: Instant,
+    /// When it was last known to be the store's state: microseconds of the wall clock, and nanoseconds since `base`.
+    wall: AtomicI64,
+    monotonic: AtomicU64,
+}
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Snapshot({} organizations, {} instances, {} keys)", self.orgs.len(), self.instances.len(), self.keys.len())
+    }
+}
+impl Snapshot {
+    pub fn org(&self, id: OrgId) -> Option<&Arc<Organization>> {
+        self.orgs.get(&id)
+    }
+    pub fn org_by_slug(&self, slug: &str) -> Option<&Arc<Organization>> {
+        self.orgs.get(self.orgs_by_slug.get(slug)?)
+    }
+    /// All organizations, in no order.
+    pub fn orgs(&self) -> impl Iterator<Item = &Arc<Organization>> {
+        self.orgs.values()
+    }
+    /// Whichever organization it is of: policy decides who sees it.
+    pub fn instance(&self, slug: &str) -> Option<&Arc<Instance>> {
+        self.instances.get(slug)
+    }
+    pub fn instance_by_id(&self, org: OrgId, id: InstanceId) -> Option<&Arc<Instance>> {
+        self.instances(org).iter().find(|i| i.id == id)
+    }
+    /// Those of one organization, by slug.
+    pub fn instances(&self, org: OrgId) -> &[Arc<Instance>] {
+        self.instances_of.get(&org).map_or(&[], Vec::as_slice)
+    }
+    /// Those of all organizations, in no order: for health checks and the like.
+    pub fn all_instances(&self) -> impl Iterator<Item = &Arc<Instance>> {
+        self.instances.values()
+    }
+    /// Those of one organization, by name.
+    pub fn servers(&self, org: OrgId) -> &[Arc<Server>] {
+        self.servers_of.get(&org).map_or(&[], Vec::as_slice)
+    }
+    /// By the SHA-256 of its text. Revoked and expired ones are found too.
+    pub fn key(&self, hash: &[u8; 32]) -> Option<&Arc<KeyRecord>> {
+        self.keys.get(hash)
+    }
+    pub fn user(&self, id: UserId) -> Option<&Arc<UserRecord>> {
+        self.users.get(&id)
+    }
+    /// The user's role in the organization now.
+    pub fn role(&self, org: OrgId, user: UserId) -> Option<Role> {
+        self.roles.get(&(org, user)).copied()
+    }
+
+    /// When it was last known to be the state of the store.
+    pub fn loaded_at(&self) -> Timestamp {
+        Timestamp::from_timestamp_micros(self.wall.load(Ordering::Acquire)).unwrap_or_default()
+    }
+    /// How long ago that was, by the wall clock or the monotonic one, whichever says more: setting the clock back makes nothing fresh.
+    pub fn age(&self, now: Timestamp) -> chrono::TimeDelta {
+        let confirmed = Duration::from_nanos(self.monotonic.load(Ordering::Acquire));
+        let elapsed = self.base.elapsed().saturating_sub(confirmed);
+        let elapsed = chrono::TimeDelta::from_std(elapsed).unwrap_or(chrono::TimeDelta::MAX);
+        (now - self.loaded_at()).max(elapsed)
+    }
+    fn confirm(&self, wall: Timestamp, at: Instant) {
+        self.wall.store(wall.timestamp_micros(), Ordering::Release);
+        self.monotonic.store(nanos(at.saturating_duration_since(self.base)), Ordering::Release);
+    }
+    fn confirmed_since(&self, at: Instant) -> bool {
+        self.monotonic.load(Ordering::Acquire) > nanos(at.saturating_duration_since(self.base))
+    }
+}
+fn nanos(d: Duration) -> u64 {
+    u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The newest snapshot, and what keeps it new.
+#[derive(Debug)]
+pub struct Registry {
+    db: Db,
+    sources: Sources,
+    current: ArcSwap<Snapshot>,
+    base: Instant,
+    /// One reader of the store at a time; who waited meanwhile takes what it found.
+    refreshing: Mutex<()>,
+    nudged: Notify,
+}
+
+/// With the time of a look and a busy machine, changes are seen within about a second.
+const POLL: Duration = Duration::from_millis(800);
+/// Changes that came past the events table (a restored backup, an operator's SQL) are seen after this time.
+const RELOAD: Duration = Duration::from_secs(20);
+const REVOKED_STAY_DAYS: i64 = 30;
+
+impl Registry {
+    /// Reads the store for the first time.
+    pub async fn load(db: Db, sources: Sources) -> Result<Self> {
+        let base = Instant::now();
+        let first = read(&db, &sources, base).await?;
+        Ok(Self { db, sources, current: ArcSwap::from_pointee(first), base, refreshing: Mutex::new(()), nudged: Notify::new() })
+    }
+
+    /// The newest snapshot. No lock, no I/O.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Looks for changes and takes them over; gives whether there were any. A store that does not answer is logged, and the snapshot ages.
+    pub async fn refresh_if_changed(&self) -> bool {
+        self.refresh(false).await
+    }
+
+    /// Reads everything anew, whether there were changes or not.
+    pub async fn reload(&self) -> bool {
+        self.refresh(true).await
+    }
+
+    /// The store behind it.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Makes [`Registry::watch`] look now: for who hears of a change sooner than the poll (a notification of the store).
+    pub fn nudge(&self) {
+        self.nudged.notify_one();
+    }
+
+    async fn refresh(&self, all: bool) -> bool {
+        let asked = Instant::now();
+        let _one = self.refreshing.lock().await;
+        let current = self.current();
+        if !all && current.confirmed_since(asked) {
+            return false;
+        }
+        match self.newer(&current, all).await {
+            Ok(None) => false,
+            Ok(Some(new)) => {
+                self.current.store(Arc::new(new));
+                true
+            }
+            Err(error) => {
+                let age = current.age(self.sources.now()).num_seconds();
+                tracing::warn!(error = &error as &dyn std::error::Error, age, "the registry could not be read from the store");
+                false
+            }
+        }
+    }
+
+    async fn newer(&self, current: &Snapshot, all: bool) -> Result<Option<Snapshot>> {
+        if !all {
+            // The state is as old as the moment before it was asked for.
+            let (wall, at) = (self.sources.now(), Instant::now());
+            if events::latest(&self.db).await? == current.seq {
+                current.confirm(wall, at);
+                return Ok(None);
+            }
+        }
+        read(&self.db, &self.sources, self.base).await.map(Some)
+    }
+
+    /// Keeps the snapshot new: changes of other processes within about a second, everything every twenty. Never ends by itself.
+    pub async fn watch(&self) {
+        let mut full = tokio::time::Instant::now() + RELOAD;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(POLL) => {}
+                () = self.nudged.notified() => {}
+            }
+            let due = tokio::time::Instant::now() >= full;
+            self.refresh(due).await;
+            if due {
+                full = tokio::time::Instant::now() + RELOAD;
+            }
+        }
+    }
+}
+
+/// Reads what can be read, and leaves out and logs what cannot.
+fn legible<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T>) -> impl Iterator<Item = T> {
+    rows.iter().filter_map(move |row| match read(row) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let id = row.text("id").or_else(|_| row.text("user_id")).unwrap_or_default();
+            tracing::error!(error = &error as &dyn std::error::Error, id, "a row of the registry cannot be read and is left out");
+            None
+        }
+    })
+}
+
+async fn read(db: &Db, sources: &Sources, base: Instant) -> Result<Snapshot> {
+    let (wall, at) = (sources.now(), Instant::now());
+    let mut tx = db.begin_read().await?;
+    let seq = events::latest(&mut tx).await?;
+    let org_rows = orgs::rows(&mut tx).await?;
+    let server_rows = servers::rows(&mut tx).await?;
+    let instance_rows = instances::rows(&mut tx, None, None, None).await?;
+    let user_rows = users::rows(&mut tx).await?;
+    let member_rows = tx.fetch_all("SELECT org_id, user_id, role FROM memberships", vec![]).await?;
+    let key_rows = keys::rows(&mut tx, wall - chrono::TimeDelta::days(REVOKED_STAY_DAYS)).await?;
+    tx.rollback().await?;
+
+    let orgs: HashMap<_, _> = legible(&org_rows, orgs::read).map(|o| (o.organization.id, Arc::new(o.organization))).collect();
+    let mut instances_of: HashMap<OrgId, Vec<Arc<Instance>>> = HashMap::new();
+    for row in legible(&instance_rows, instances::read) {
+        instances_of.entry(row.instance.org).or_default().push(Arc::new(row.instance));
+    }
+    let mut servers_of: HashMap<OrgId, Vec<Arc<Server>>> = HashMap::new();
+    for server in legible(&server_rows, servers::read) {
+        servers_of.entry(server.org).or_default().push(Arc::new(server));
+    }
+    let user = |row: &Row| {
+        users::read(row).map(|u| UserRecord { id: u.id, email: u.email.into(), active: u.active, operator: u.operator })
+    };
+    let role = |row: &Row| Ok(((row.parsed("org_id")?, row.parsed("user_id")?), row.parsed("memberships.role")?));
+    let snapshot = Snapshot {
+        orgs_by_slug: orgs.values().map(|o| (Arc::clone(&o.slug), o.id)).collect(),
+        orgs,
+        instances: instances_of.values().flatten().map(|i| (Arc::clone(&i.slug), Arc::clone(i))).collect(),
+        instances_of,
+        servers_of,
+        users: legible(&user_rows, user).map(|u| (u.id, Arc::new(u))).collect(),
+        roles: legible(&member_rows, role).collect(),
+        keys: legible(&key_rows, key).collect(),
+        seq,
+        base,
+        wall: AtomicI64::new(0),
+        monotonic: AtomicU64::new(0),
+    };
+    snapshot.confirm(wall, at);
+    Ok(snapshot)
+}
+
+fn key(row: &Row) -> Result<([u8; 32], Arc<KeyRecord>)> {
+    let hash = row.bytes32("api_keys.hash")?;
+    let key = keys::read(row)?;
+    let permissions = key.permissions.unwrap_or_else(|| {
+        tracing::error!(key = %key.id, "the permissions of a key cannot be read; it grants nothing");
+        nothing()
+    });
+    let record = KeyRecord {
+        id: key.id,
+        org: key.org,
+        owner: key.owner,
+        role: key.role,
+        label: key.label.into(),
+        permissions: Arc::new(permissions),
+        expires_at: key.expires_at,
+        revoked_at: key.revoked_at,
+    };
+    Ok((hash, Arc::new(record)))
+}
+
+fn nothing() -> Permissions {
+    Permissions {
+        categories: Selection::default(),
+        instances: Selection::default(),
+        tools: ToolRule::Allow(std::collections::BTreeSet::new()),
+        models: Selection::default(),
+        companies: Selection::default(),
+        read_only: true,
+        addresses: Selection::default(),
+        auto_context: false,
+        ..Permissions::all()
+    }
+}

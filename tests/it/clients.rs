@@ -1,0 +1,135 @@
+//! Real clients that other people wrote: both lines of the Python SDK, and the official conformance suite.
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::harness::{Ocore, Odoo, cannot_run, root, run};
+
+/// Where `tests/clients/setup` put the clients; installed when they are not there yet.
+fn clients() -> Option<PathBuf> {
+    static DIR: OnceLock<Option<PathBuf>> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let output = Command::new(root().join("tests/clients/setup")).output().expect("a shell");
+        if output.status.success() {
+            return Some(String::from_utf8_lossy(&output.stdout).trim().into());
+        }
+        cannot_run(&format!("the clients cannot be installed: {}", String::from_utf8_lossy(&output.stderr)));
+        None
+    })
+    .clone()
+}
+
+fn python(dir: &Path, line: &str, script: &str, args: &[&str]) -> Value {
+    let output = Command::new(dir.join(line).join("bin/python")).arg(root().join("tests/clients").join(script)).args(args).output().expect("python");
+    assert!(output.status.success(), "{script} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn created(odoo: &Odoo, answer: &Value, name: &str) {
+    let id = &answer["created"][0];
+    assert_eq!(odoo.sql(&format!("SELECT name FROM res_partner WHERE id = {id}")), name);
+}
+
+#[test]
+fn python_sdk_2_speaks_the_stateless_era() {
+    let (Some(odoo), Some(dir)) = (Odoo::shared(19), clients()) else { return };
+    let mut ocore = Ocore::new();
+    ocore.instance("dev", &odoo, &[]).ok();
+    let mcp = ocore.serve().key(&[]);
+    let answer = python(&dir, "mcp2", "mcp2_modern.py", &[&format!("{}/mcp", ocore.url), &mcp.key, "dev_"]);
+    created(&odoo, &answer, "Python mcp 2");
+    // The same at the other URL, and at the URL of the one instance, where tools have no prefix.
+    python(&dir, "mcp2", "mcp2_modern.py", &[&format!("{}/api/mcp/stream", ocore.url), &mcp.key, "dev_"]);
+    python(&dir, "mcp2", "mcp2_modern.py", &[&format!("{}/mcp/i/dev", ocore.url), &mcp.key, ""]);
+}
+
+#[test]
+fn python_sdk_1_speaks_the_older_eras() {
+    let (Some(odoo), Some(dir)) = (Odoo::shared(14), clients()) else { return };
+    for sessions in ["false", "true"] {
+        let mut ocore = Ocore::new();
+        ocore.env("OCORE_LEGACY_SESSIONS", sessions);
+        ocore.instance("dev", &odoo, &[]).ok();
+        let mcp = ocore.serve().key(&[]);
+        let answer = python(&dir, "mcp1", "mcp1_legacy.py", &["http", &format!("{}/mcp", ocore.url), &mcp.key, "dev_"]);
+        assert_eq!(answer["protocol"], "2025-11-25");
+        created(&odoo, &answer, "Python mcp 1 http");
+        let answer = python(&dir, "mcp1", "mcp1_legacy.py", &["sse", &format!("{}/api/mcp/sse", ocore.url), &mcp.key, "dev_"]);
+        created(&odoo, &answer, "Python mcp 1 sse");
+    }
+}
+
+/// The suite's fixture stands behind the build feature `conformance`, so it runs against a program of its own.
+#[test]
+fn the_official_conformance_suite_passes_for_both_requirement_sets() {
+    let Some(dir) = clients() else { return };
+    let Some(program) = std::env::var_os("OCORE_CONFORMANCE_PROGRAM") else {
+        return cannot_run("OCORE_CONFORMANCE_PROGRAM does not name an ocore built with --features conformance (make test does)");
+    };
+    let mut ocore = Ocore::with_program(program.into());
+    ocore.env("OCORE_LEGACY_SESSIONS", "true");
+    let mcp = ocore.serve().key(&[]);
+    run(async {
+        // The suite cannot send a key, so a proxy adds it.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = listener.local_addr().unwrap();
+        let upstream = ocore.url.strip_prefix("http://").unwrap().to_owned();
+        tokio::spawn(bearer_proxy(listener, upstream, mcp.key.clone()));
+        for requirements in ["2025-11-25", "2026-07-28"] {
+            let modules = dir.join("conformance/node_modules");
+            let out = tempfile::tempdir().unwrap();
+            let output = tokio::process::Command::new(modules.join(".bin/node"))
+                .arg(modules.join("@modelcontextprotocol/conformance/dist/index.js"))
+                .args(["server", "--url", &format!("http://{proxy}/mcp"), "--requirements", requirements, "-o"])
+                .arg(out.path())
+                .output()
+                .await
+                .unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            let tail: Vec<&str> = text.lines().rev().take(40).collect();
+            println!("conformance {requirements}: {}", tail.first().unwrap_or(&""));
+            assert!(
+                output.status.success(),
+                "{requirements}:\n{}\n{}",
+                tail.into_iter().rev().collect::<Vec<_>>().join("\n"),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    });
+}
+
+/// One request per connection: the head gets the key and `Connection: close`, everything else passes as it is.
+async fn bearer_proxy(listener: TcpListener, upstream: String, key: String) {
+    while let Ok((mut client, _)) = listener.accept().await {
+        let (upstream, key) = (upstream.clone(), key.clone());
+        tokio::spawn(async move {
+            let mut head = Vec::new();
+            while !head.windows(4).any(|w| w == b"\r\n\r\n") {
+                if client.read_buf(&mut head).await.unwrap_or(0) == 0 {
+                    return;
+                }
+            }
+            let text = String::from_utf8_lossy(&head).into_owned();
+            let (first, rest) = text.split_once("\r\n").unwrap();
+            let kept: String = rest.split_inclusive("\r\n").scan(false, |body, line| {
+                // Behind the empty line is the body's beginning.
+                let keep = *body || !line.to_ascii_lowercase().starts_with("connection:");
+                *body |= line == "\r\n";
+                Some(if keep { line } else { "" })
+            }).collect();
+            let Ok(mut server) = TcpStream::connect(&upstream).await else { return };
+            let head = format!("{first}\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n{kept}");
+            if server.write_all(head.as_bytes()).await.is_ok() {
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            }
+        });
+    }
+}
