@@ -11,5 +11,6 @@ mod architecture;
 mod clients;
 mod crash;
 mod hostile;
+mod on_postgres;
 mod smoke;
 mod tools;

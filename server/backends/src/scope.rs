@@ -143,8 +143,17 @@ const METHODS: [&str; 45] = [
 const METHOD_PREFIXES: [&str; 6] = ["_", "with_", "web_", "flush", "invalidate_", "search_panel_"];
 
 /// What a restricted key may ask on a permitted model without being allowed the method by name.
-const RESTRICTED_READS: [&str; 9] =
-    ["name_search", "search", "search_read", "search_count", "read", "fields_get", "default_get", "has_access", "check_access_rights"];
+const RESTRICTED_READS: [&str; 9] = [
+    "name_search",
+    "search",
+    "search_read",
+    "search_count",
+    "read",
+    "fields_get",
+    "default_get",
+    "has_access",
+    "check_access_rights",
+];
 
 /// Credentials whose names do not give them away.
 const CREDENTIAL_FIELDS: [(&str, &[&str]); 13] = [
@@ -184,7 +193,8 @@ pub(crate) fn secret_like(model: &str, field: &str) -> bool {
 /// a secret (`totp_enabled`, `token_validity`) is none, and a relation's records have their own rule.
 pub(crate) fn is_credential(model: &str, field: &str, kind: &str) -> bool {
     CREDENTIAL_FIELDS.iter().any(|(m, fields)| matches(m, model) && fields.contains(&field))
-        || (secret_like(model, field) && matches!(kind, "char" | "text" | "html" | "binary" | "json" | "jsonb" | "serialized" | "reference"))
+        || (secret_like(model, field)
+            && matches!(kind, "char" | "text" | "html" | "binary" | "json" | "jsonb" | "serialized" | "reference"))
 }
 
 impl Scope {
@@ -199,8 +209,11 @@ impl Scope {
             return Err(refusal(Code::ModelDenied, format!("This key may not use the model {model}.")).next(self.which_models()));
         }
         if listed(&SEALED, model) && !self.lifted(model) {
-            return Err(refusal(Code::ModelDenied, format!("{model} holds secrets or settings of the system; generic tools do not touch it."))
-                .next(dedicated(model)));
+            return Err(refusal(
+                Code::ModelDenied,
+                format!("{model} holds secrets or settings of the system; generic tools do not touch it."),
+            )
+            .next(dedicated(model)));
         }
         Ok(())
     }
@@ -208,7 +221,18 @@ impl Scope {
     pub(crate) fn writable(&self, model: &str) -> Result<(), Refusal> {
         self.readable(model)?;
         if listed(&GUARDED, model) && !self.lifted(model) {
-            return Err(refusal(Code::ModelDenied, format!("{model} can be read, but generic tools do not change it or run its methods."))
+            return Err(refusal(
+                Code::ModelDenied,
+                format!("{model} can be read, but generic tools do not change it or run its methods."),
+            )
+            .next(dedicated(model)));
+        }
+        Ok(())
+    }
+    /// The block-lists alone, for what is changed on the way to a permitted field.
+    pub(crate) fn not_guarded(&self, model: &str) -> Result<(), Refusal> {
+        if (listed(&SEALED, model) || listed(&GUARDED, model)) && !self.lifted(model) {
+            return Err(refusal(Code::ModelDenied, format!("This field writes to {model}, which generic tools do not change."))
                 .next(dedicated(model)));
         }
         Ok(())
@@ -247,7 +271,8 @@ impl Scope {
         }
         let blocked = METHODS.contains(&method) || METHOD_PREFIXES.iter().any(|p| method.starts_with(p));
         if blocked && !lifted && !(self.restricted && self.names_method(model, method)) {
-            return Err(refusal(Code::PermissionDenied, format!("The method {method} is not run by execute_method.")).next(instead_of(method)));
+            return Err(refusal(Code::PermissionDenied, format!("The method {method} is not run by execute_method."))
+                .next(instead_of(method)));
         }
         if self.restricted && !lifted && !self.names_method(model, method) {
             return Err(unlisted(model, method));
@@ -258,7 +283,8 @@ impl Scope {
     pub(crate) fn companies(&self, asked: Option<&[i64]>) -> Result<Option<Vec<i64>>, Refusal> {
         let Selection::Only(mine) = &self.companies else { return Ok(asked.map(<[i64]>::to_vec)) };
         if mine.is_empty() {
-            return Err(refusal(Code::PermissionDenied, "This key is limited to no company at all.").next("Ask an administrator to name its companies."));
+            return Err(refusal(Code::PermissionDenied, "This key is limited to no company at all.")
+                .next("Ask an administrator to name its companies."));
         }
         match asked {
             None | Some([]) => Ok(Some(mine.iter().copied().collect())),
@@ -269,9 +295,12 @@ impl Scope {
         }
     }
     fn other_company(&self, other: i64) -> Refusal {
-        let Selection::Only(mine) = &self.companies else { return refusal(Code::PermissionDenied, "This company is not permitted.") };
+        let Selection::Only(mine) = &self.companies else {
+            return refusal(Code::PermissionDenied, "This company is not permitted.");
+        };
         let list = mine.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-        refusal(Code::PermissionDenied, format!("This key may not act in the company {other}.")).next(format!("It may act in {list}."))
+        refusal(Code::PermissionDenied, format!("This key may not act in the company {other}."))
+            .next(format!("It may act in {list}."))
     }
     /// Refuses a company outside the key's in a value that is written.
     pub(crate) fn company_value(&self, value: &Value) -> Result<(), Refusal> {
@@ -294,7 +323,9 @@ fn dedicated(model: &str) -> Cow<'static, str> {
         "ir.attachment" => "Use list_attachments, upload_attachment, download_attachment and delete_attachment.",
         "ir.cron" => "Use list_scheduled_actions, toggle_scheduled_action and run_scheduled_action.",
         "ir.logging" => "Use odoo_logs.",
-        "res.users" | "res.groups" | "change.password.wizard" => "Use list_users, set_user_active, set_user_password and set_user_groups.",
+        "res.users" | "res.groups" | "change.password.wizard" => {
+            "Use list_users, set_user_active, set_user_password and set_user_groups."
+        }
         m if m.starts_with("ir.module.") || m.starts_with("base.module.") => "Use the tools of the category modules.",
         _ => "There is no tool for it; an administrator does it in Odoo itself.",
     }
@@ -311,7 +342,10 @@ fn instead_of(method: &str) -> &'static str {
         "update_field_translations" | "copy_translations" | "translate_fields" => "Use the tool update_translation.",
         "method_direct_trigger" => "Use the tool run_scheduled_action.",
         "call_cache_clearing_methods" | "clear_caches" | "regenerate_assets_bundles" => "Use the tool clear_system_cache.",
-        m if m.starts_with("web_") || m.starts_with("search_panel_") || matches!(m, "read_progress_bar" | "search_fetch" | "fetch") => {
+        m if m.starts_with("web_")
+            || m.starts_with("search_panel_")
+            || matches!(m, "read_progress_bar" | "search_fetch" | "fetch") =>
+        {
             "Use search_read, read or aggregation; they withhold what must stay secret."
         }
         m if m.starts_with("with_") || m == "sudo" => "Use the argument context of the tool; rights cannot be raised.",
@@ -341,12 +375,38 @@ pub(crate) mod tests {
     #[test]
     fn sealed_models_are_refused_altogether_and_guarded_ones_for_writing() {
         let scope = open();
-        for model in ["ir.config_parameter", "ir.mail_server", "payment.provider", "res.users.apikeys", "res.users.apikeys.description", "auth_totp.device", "iap.account", "ir.logging", "certificate.key"] {
+        for model in [
+            "ir.config_parameter",
+            "ir.mail_server",
+            "payment.provider",
+            "res.users.apikeys",
+            "res.users.apikeys.description",
+            "auth_totp.device",
+            "iap.account",
+            "ir.logging",
+            "certificate.key",
+        ] {
             assert_eq!(scope.readable(model).unwrap_err().code, Code::ModelDenied, "{model}");
         }
         for model in [
-            "res.users", "res.groups", "ir.rule", "ir.model.access", "ir.cron", "ir.module.module", "ir.ui.view", "ir.attachment", "ir.actions.server",
-            "ir.actions.act_window", "base.automation", "mail.template", "ir.model", "ir.model.fields", "ir.default", "website.page", "mail.mail", "sms.sms",
+            "res.users",
+            "res.groups",
+            "ir.rule",
+            "ir.model.access",
+            "ir.cron",
+            "ir.module.module",
+            "ir.ui.view",
+            "ir.attachment",
+            "ir.actions.server",
+            "ir.actions.act_window",
+            "base.automation",
+            "mail.template",
+            "ir.model",
+            "ir.model.fields",
+            "ir.default",
+            "website.page",
+            "mail.mail",
+            "sms.sms",
         ] {
             assert!(scope.readable(model).is_ok(), "{model}");
             assert_eq!(scope.writable(model).unwrap_err().code, Code::ModelDenied, "{model}");
@@ -369,7 +429,23 @@ pub(crate) mod tests {
     #[test]
     fn methods_that_would_pass_by_the_checks_are_refused() {
         let scope = open();
-        for method in ["create", "write", "unlink", "copy", "sudo", "with_user", "with_context", "export_data", "load", "_compute", "__init__", "web_search_read", "web_read", "web_save", "init"] {
+        for method in [
+            "create",
+            "write",
+            "unlink",
+            "copy",
+            "sudo",
+            "with_user",
+            "with_context",
+            "export_data",
+            "load",
+            "_compute",
+            "__init__",
+            "web_search_read",
+            "web_read",
+            "web_save",
+            "init",
+        ] {
             assert_eq!(scope.callable("res.partner", method).unwrap_err().code, Code::PermissionDenied, "{method}");
         }
         for method in ["action_confirm", "button_draft", "message_post", "toggle_active", "x_do"] {
@@ -394,14 +470,26 @@ pub(crate) mod tests {
     #[test]
     fn only_what_can_hold_a_secret_is_a_credential() {
         for (model, field, kind) in [
-            ("res.users", "password", "char"), ("res.users", "totp_secret", "char"), ("sale.order", "access_token", "char"), ("res.partner", "signup_token", "char"),
-            ("res.users", "oauth_access_token", "char"), ("x", "api_key", "char"), ("res.company", "client_secret", "char"), ("hr.employee", "pin", "char"),
+            ("res.users", "password", "char"),
+            ("res.users", "totp_secret", "char"),
+            ("sale.order", "access_token", "char"),
+            ("res.partner", "signup_token", "char"),
+            ("res.users", "oauth_access_token", "char"),
+            ("x", "api_key", "char"),
+            ("res.company", "client_secret", "char"),
+            ("hr.employee", "pin", "char"),
         ] {
             assert!(is_credential(model, field, kind), "{model}.{field}");
         }
         for (model, field, kind) in [
-            ("pos.order", "session_id", "many2one"), ("x", "keyword", "char"), ("x", "secretary_name", "char"), ("res.users", "totp_enabled", "boolean"),
-            ("sale.order", "payment_token_id", "many2one"), ("ir.ui.view", "key", "char"), ("x", "token_expiry", "datetime"), ("res.partner", "name", "char"),
+            ("pos.order", "session_id", "many2one"),
+            ("x", "keyword", "char"),
+            ("x", "secretary_name", "char"),
+            ("res.users", "totp_enabled", "boolean"),
+            ("sale.order", "payment_token_id", "many2one"),
+            ("ir.ui.view", "key", "char"),
+            ("x", "token_expiry", "datetime"),
+            ("res.partner", "name", "char"),
         ] {
             assert!(!is_credential(model, field, kind), "{model}.{field}");
         }

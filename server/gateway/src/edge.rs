@@ -497,3 +497,142 @@ pub(crate) fn method_not_allowed(allow: &'static str) -> Response {
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge(public_url: Option<&str>, origins: &[&str], proxies: &[&str]) -> Edge {
+        Edge::new(&Config {
+            public_url: public_url.map(|u| u.parse().unwrap()),
+            origins: origins.iter().map(|o| (*o).to_owned()).collect(),
+            trusted_proxies: proxies.iter().map(|p| p.parse().unwrap()).collect(),
+            ..Config::default()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn hosts() {
+        let local = edge(None, &[], &[]);
+        for good in
+            ["localhost", "LOCALHOST:8080", "localhost.", "127.0.0.1", "127.8.8.8:1", "[::1]", "[::1]:8080", "[::ffff:127.0.0.1]"]
+        {
+            assert!(local.host_allowed(good), "{good}");
+        }
+        for bad in [
+            "",
+            "example.com",
+            "localhost.evil.com",
+            "evil@localhost",
+            "localhost:80x",
+            "0.0.0.0",
+            "10.0.0.1",
+            "::1",
+            "[::1",
+            "[::2]",
+            "localhost/",
+            "127.0.0.1.nip.io",
+        ] {
+            assert!(!local.host_allowed(bad), "{bad}");
+        }
+        let public = edge(Some("https://MCP.example.com:8443/base"), &[], &[]);
+        for good in ["mcp.example.com", "Mcp.Example.Com:443", "mcp.example.com.", "localhost:8080"] {
+            assert!(public.host_allowed(good), "{good}");
+        }
+        assert!(!public.host_allowed("example.com"));
+        assert_eq!(public.prefix(), "/base");
+        assert!(edge(Some("http://[2001:db8::1]/"), &[], &[]).host_allowed("[2001:db8::1]:80"));
+    }
+
+    #[test]
+    fn the_request_target_wins_over_the_host_header_and_two_hosts_are_none() {
+        let parts = |uri: &str, hosts: &[&str]| {
+            let mut builder = axum::http::Request::builder().uri(uri);
+            for host in hosts {
+                builder = builder.header(header::HOST, *host);
+            }
+            builder.body(()).unwrap().into_parts().0
+        };
+        assert_eq!(asked_host(&parts("http://a.example/mcp", &["localhost"])), Some("a.example"));
+        assert_eq!(asked_host(&parts("/mcp", &["localhost"])), Some("localhost"));
+        assert_eq!(asked_host(&parts("/mcp", &["localhost", "b"])), None);
+        assert_eq!(asked_host(&parts("/mcp", &[])), None);
+    }
+
+    #[test]
+    fn origins() {
+        let local = edge(None, &["https://app.example.com/", "chrome-extension://abc"], &[]);
+        for good in [
+            "http://localhost:6274",
+            "https://127.0.0.1",
+            "http://[::1]:3000",
+            "https://app.example.com",
+            "chrome-extension://abc",
+        ] {
+            assert!(local.origin_allowed(good), "{good}");
+        }
+        for bad in [
+            "null",
+            "",
+            "https://evil.example",
+            "http://localhost.evil.com",
+            "https://app.example.com:444",
+            "http://app.example.com",
+            "file://",
+        ] {
+            assert!(!local.origin_allowed(bad), "{bad}");
+        }
+        let public = edge(Some("https://mcp.example.com"), &[], &[]);
+        assert!(public.origin_allowed("https://mcp.example.com") && public.origin_allowed("https://MCP.example.com:443"));
+        assert!(!public.origin_allowed("http://mcp.example.com") && !public.origin_allowed("http://localhost:6274"));
+        for bad in ["example.com", "https://a.example/path", "null", "*"] {
+            assert!(Edge::new(&Config { origins: vec![bad.into()], ..Config::default() }).is_err(), "{bad}");
+        }
+        for bad in ["ftp://a", "https://u:p@a", "https://a?x", "mailto:x"] {
+            assert!(Edge::new(&Config { public_url: Some(bad.parse().unwrap()), ..Config::default() }).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn forwarding_headers_count_from_trusted_proxies_alone() {
+        let edge = edge(None, &[], &["10.0.0.0/8", "fd00::/8"]);
+        let from = |peer: &str, headers: &[(&'static str, &str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(*name, value.parse().unwrap());
+            }
+            edge.address(peer.parse().unwrap(), &map).map(|a| a.to_string()).unwrap_or_else(|()| "ambiguous".into())
+        };
+        let xff = "x-forwarded-for";
+        assert_eq!(from("203.0.113.1", &[(xff, "8.8.8.8")]), "203.0.113.1");
+        assert_eq!(from("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(from("10.0.0.1", &[(xff, "8.8.8.8")]), "8.8.8.8");
+        assert_eq!(from("::ffff:10.0.0.1", &[(xff, "8.8.8.8")]), "8.8.8.8");
+        assert_eq!(from("10.0.0.1", &[(xff, "1.1.1.1, 8.8.8.8 ,10.2.2.2")]), "8.8.8.8");
+        assert_eq!(from("10.0.0.1", &[(xff, "1.1.1.1"), (xff, "8.8.8.8")]), "8.8.8.8");
+        assert_eq!(from("10.0.0.1", &[(xff, "8.8.8.8, rubbish")]), "10.0.0.1");
+        assert_eq!(from("10.0.0.1", &[(xff, "8.8.8.8:1234")]), "8.8.8.8");
+        assert_eq!(from("10.0.0.1", &[(xff, "[2001:db8::7]:1")]), "2001:db8::7");
+        assert_eq!(from("10.0.0.1", &[(xff, "2001:db8::7")]), "2001:db8::7");
+        assert_eq!(from("10.0.0.1", &[(xff, "10.0.0.9, 10.0.0.8")]), "10.0.0.9");
+        assert_eq!(from("10.0.0.1", &[("forwarded", "for=1.1.1.1, For=\"[2001:db8::7]:99\";proto=https")]), "2001:db8::7");
+        assert_eq!(from("10.0.0.1", &[("forwarded", "proto=\"a,b\";for=8.8.8.8")]), "8.8.8.8");
+        assert_eq!(from("10.0.0.1", &[("forwarded", "for=_hidden, for=unknown")]), "10.0.0.1");
+        assert_eq!(from("10.0.0.1", &[("forwarded", "for=8.8.8.8"), (xff, "8.8.8.8")]), "8.8.8.8");
+        assert_eq!(from("10.0.0.1", &[("forwarded", "for=8.8.8.8"), (xff, "9.9.9.9")]), "ambiguous");
+    }
+
+    #[test]
+    fn keys_come_in_headers() {
+        let with = |name: &'static str, value: &'static str| {
+            HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
+        };
+        assert_eq!(presented(&with("authorization", "Bearer ock_1")), "ock_1");
+        assert_eq!(presented(&with("authorization", "bearer  ock_1 ")), "ock_1");
+        assert_eq!(presented(&with("authorization", "Basic b2Nr")), "?");
+        assert_eq!(presented(&with("authorization", "ock_1")), "?");
+        assert_eq!(presented(&with("x-api-key", "ock_1")), "ock_1");
+        assert_eq!(presented(&with("accept", "ock_1")), "");
+    }
+}

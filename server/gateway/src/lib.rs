@@ -9,6 +9,8 @@ mod mcp;
 mod mcp_sse;
 mod metrics;
 mod serve;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -490,3 +490,38 @@ fn literals(source: &str) -> Vec<String> {
     }
     found
 }
+
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn measure_reload() {
+    each_engine(async |t| {
+        let w = world(t).await;
+        let mut tx = t.begin().await.unwrap();
+        for n in 0..1000 {
+            instances::create(&mut tx, &instance(w.org, w.server, &format!("i{n}"), &format!("d{n}")), &t.sources).await.unwrap();
+        }
+        for n in 0..10_000_u32 {
+            let mut new = key(w.org, Some(w.user), 9);
+            new.hash[..4].copy_from_slice(&n.to_be_bytes());
+            keys::create(&mut tx, &new, &t.sources).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let registry = Registry::load(t.db.clone(), t.sources.clone()).await.unwrap();
+        for _ in 0..3 {
+            let began = Instant::now();
+            registry.reload().await;
+            println!("{:?} reload {:?}", t.engine(), began.elapsed());
+        }
+        let began = Instant::now();
+        for _ in 0..100 {
+            registry.refresh_if_changed().await;
+        }
+        println!("{:?} look {:?}", t.engine(), began.elapsed() / 100);
+        let began = Instant::now();
+        for _ in 0..200 {
+            t.execute("UPDATE meta SET value = 'x' WHERE name = 'y'", vec![]).await.unwrap();
+        }
+        println!("{:?} write {:?}", t.engine(), began.elapsed() / 200);
+    })
+    .await;
+}

@@ -49,6 +49,8 @@ pub enum VaultError {
         "to rotate a key from the environment, set the new one as the key and the old one as the previous key, on every node"
     )]
     NoPrevious,
+    #[error("another rotation of the key is running")]
+    Rotating,
     #[error("the key file {} cannot be used", path.display())]
     File {
         path: PathBuf,
@@ -316,6 +318,9 @@ impl Vault {
     /// anew and drops the previous key. May be called again after a crash, and goes on where it stopped; meanwhile both keys open.
     /// Gives the number of values.
     ///
+    /// A new key file is made on this host alone: where several nodes have files of their own, give every node the new key and the
+    /// previous one by the environment instead.
+    ///
     /// `settle` is how long other processes may still store what they sealed with the previous key.
     pub async fn rotate(&self, db: &Db, settle: Duration) -> Result<u64> {
         let mut report = 0;
@@ -331,6 +336,11 @@ impl Vault {
         done: &mut u64,
         go_on: &mut (dyn FnMut() -> bool + Send),
     ) -> Result<()> {
+        // Two at once would each make a key, and what one of them wraps would be lost with the other's file.
+        let _alone = match &self.0.source {
+            KeySource::File { path, .. } => Some(exclusive(path)?),
+            KeySource::Value { .. } => None,
+        };
         self.reload()?;
         if !go_on() {
             return Ok(());
@@ -453,6 +463,25 @@ fn previous_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".previous");
     path.with_file_name(name)
+}
+
+/// A lock beside the key file, for as long as the value lives; a process that dies gives it up.
+fn exclusive(path: &Path) -> Result<fs::File, VaultError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    let failed = |source| VaultError::File { path: path.to_owned(), source };
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path.with_file_name(name))
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(VaultError::Rotating),
+        Err(fs::TryLockError::Error(e)) => Err(failed(e)),
+    }
 }
 
 fn read_ring(source: &KeySource) -> Result<Ring, VaultError> {
@@ -654,7 +683,10 @@ mod tests {
                 .await
                 .unwrap();
             assert_eq!(row.unwrap().int("n").unwrap(), 0);
-            assert!(v.rotate(t, Duration::ZERO).await.unwrap() >= 230, "and again");
+            let (a, b) = tokio::join!(v.rotate(t, Duration::ZERO), long_running.rotate(t, Duration::ZERO));
+            let (ran, refused) = if a.is_ok() { (a, b) } else { (b, a) };
+            assert!(ran.unwrap() >= 230, "and again");
+            assert!(matches!(refused, Err(StoreError::Vault(VaultError::Rotating))), "one at a time");
             assert_eq!(get(t, &long_running, "s000").await.unwrap(), b"s000");
         })
         .await;

@@ -83,7 +83,10 @@ pub struct ValuesList(pub Vec<Values>);
 impl<'de> Deserialize<'de> for ValuesList {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         match opened(d)? {
-            list @ Value::Array(_) => serde_json::from_value(list).map(Self).map_err(D::Error::custom),
+            Value::Array(items) if items.iter().all(|i| i.is_object() || i.is_string()) => {
+                let rows: Result<Vec<Values>, _> = items.into_iter().map(serde_json::from_value).collect();
+                rows.map(Self).map_err(D::Error::custom)
+            }
             _ => Err(D::Error::custom("this is a list of objects such as [{\"name\": \"Acme\"}]")),
         }
     }
@@ -192,6 +195,9 @@ mod tests {
         }
         assert!(read::<Names>(json!([1])).unwrap_err().contains("email"));
         assert!(read::<Domain>(json!("name = acme")).unwrap_err().contains("ilike"));
+        for bad in [json!([null]), json!([[]]), json!({"a": 1}), json!(["a"])] {
+            assert!(read::<ValuesList>(bad.clone()).unwrap_err().contains("Acme"), "{bad}");
+        }
         assert!(read::<Values>(json!([{"a": 1}])).unwrap_err().contains("Acme"));
     }
 

@@ -7,18 +7,28 @@ use crate::args::Ids;
 /// How many records a search gives when nobody says.
 pub const DEFAULT_LIMIT: u64 = 80;
 
-/// What a search may give: the limit within the caps, and a note when that is less than was asked.
+fn most(scope: &Scope) -> u64 {
+    scope.max_records.min(scope.max_search_limit).max(1)
+}
+/// Whether there is more than `limit` groups, when one more was asked for: at the cap itself one more is never given.
+pub fn more(scope: &Scope, limit: u64, got: usize) -> bool {
+    got as u64 > limit || (got as u64 == limit && limit >= most(scope))
+}
+/// What a search may give: the limit within the caps, and a note when that is less than was asked. What is more than any
+/// search may give is refused.
 pub fn limit(scope: &Scope, asked: Option<u64>, default: u64) -> Result<(u64, Option<String>)> {
-    if asked == Some(0) {
-        return Err(refusal(Code::InvalidArgument, "limit: at least 1.")
-            .next("Leave it out for the default, or use count to count only.")
-            .into());
+    let Some(asked) = asked else { return Ok((default.min(most(scope)), None)) };
+    let refused = |message: String, next: &'static str| Err(refusal(Code::InvalidArgument, message).next(next).into());
+    if asked == 0 {
+        return refused("limit: at least 1.".to_owned(), "Leave it out for the default, or use count to count only.");
     }
-    let cap = scope.max_records.min(scope.max_search_limit).max(1);
-    let wanted = asked.unwrap_or(default);
-    let note = (wanted > cap && asked.is_some())
-        .then(|| format!("The limit was lowered to {cap}, the most that one call may give. Use offset for the rest."));
-    Ok((wanted.min(cap), note))
+    if asked > scope.max_search_limit {
+        let message = format!("limit: {asked} is more than the {} that a search may give.", scope.max_search_limit);
+        return refused(message, "Use offset to page through the rest, or aggregation to sum it up.");
+    }
+    let cap = most(scope);
+    let note = (asked > cap).then(|| format!("The limit was lowered to {cap}, the most that one call may give."));
+    Ok((asked.min(cap), note))
 }
 
 /// The records that a call names, each once; refuses an empty list, and one longer than a call may name.
@@ -62,10 +72,13 @@ mod tests {
         };
         assert_eq!(limit(&scope, None, 80).unwrap(), (80, None));
         assert_eq!(limit(&scope, Some(500), 80).unwrap(), (500, None));
-        let (capped, note) = limit(&scope, Some(5000), 80).unwrap();
+        let (capped, note) = limit(&scope, Some(900), 80).unwrap();
         assert_eq!(capped, 500);
         assert!(note.unwrap().contains("500"));
         assert!(limit(&scope, Some(0), 80).is_err());
+        assert!(limit(&scope, Some(5000), 80).unwrap_err().public().message.contains("1000"));
+        assert!(more(&scope, 80, 81) && !more(&scope, 80, 80));
+        assert!(more(&scope, 500, 500) && !more(&scope, 500, 499));
         let small = Scope { max_records: 20, ..scope };
         assert_eq!(limit(&small, None, 80).unwrap(), (20, None));
     }

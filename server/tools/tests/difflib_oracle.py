@@ -20,7 +20,7 @@ WORDS = (
 
 def texts(rng):
     """One query and one value of some kind."""
-    kind = rng.randrange(8)
+    kind = rng.randrange(9)
     small = lambda n, alphabet: "".join(rng.choice(alphabet) for _ in range(n))
     phrase = lambda n: " ".join(rng.choice(WORDS) for _ in range(n))
     if kind == 0:
@@ -49,6 +49,10 @@ def texts(rng):
         value = small(n, alphabet)
         i = rng.randrange(n - 60)
         return value[i:i + rng.randrange(1, 60)] + small(5, alphabet), value
+    if kind == 7:  # both long, much in common
+        value = phrase(45)[:rng.randrange(120, 260)]
+        cut = rng.randrange(len(value))
+        return value[:cut] + phrase(2) + value[cut + rng.randrange(9):], value
     value = phrase(40)[:rng.randrange(180, 320)]
     cut = rng.randrange(len(value))
     return phrase(2), value[cut:] + value[:cut]

@@ -56,16 +56,35 @@ impl Ocore {
 
     /// The same with another build of the program.
     pub fn with_program(program: PathBuf) -> Self {
-        let ocore = Self {
-            program,
+        let mut ocore = Self::bare();
+        ocore.program = program;
+        ocore.cli(&["org", "create", "acme"], "").ok();
+        ocore.cli(&["server", "create", "host", "--org", "acme"], "").ok();
+        ocore
+    }
+
+    /// An empty data directory.
+    pub fn bare() -> Self {
+        Self {
+            program: program(),
             data: tempfile::tempdir().expect("a folder"),
             url: String::new(),
             server: None,
             env: vec![("OCORE_INSTANCE_NETWORKS".into(), "127.0.0.0/8".into())],
-        };
-        ocore.cli(&["org", "create", "acme"], "").ok();
-        ocore.cli(&["server", "create", "host", "--org", "acme"], "").ok();
-        ocore
+        }
+    }
+
+    /// Another node of the same installation: the same environment and key file, a data directory of its own.
+    pub fn beside(other: &Self) -> Self {
+        let mut node = Self::bare();
+        node.env.clone_from(&other.env);
+        node.program.clone_from(&other.program);
+        for entry in std::fs::read_dir(other.data.path()).expect("a data directory").flatten() {
+            if entry.file_name().to_string_lossy().contains("key") {
+                std::fs::copy(entry.path(), node.data.path().join(entry.file_name())).expect("a copy");
+            }
+        }
+        node
     }
 
     /// Adds an environment variable for every following command and the server.

@@ -20,7 +20,10 @@ pub fn lines(names: &[&str]) -> Result<Vec<SecretString>> {
         return names.iter().map(|name| prompt(name)).collect();
     }
     let mut text = String::new();
-    std::io::stdin().take(LONGEST).read_to_string(&mut text).map_err(|e| Failure::because("Standard input cannot be read", &e))?;
+    std::io::stdin()
+        .take(LONGEST)
+        .read_to_string(&mut text)
+        .map_err(|e| Failure::because("Standard input cannot be read", &e))?;
     let mut found: Vec<&str> = text.lines().map(|l| l.strip_suffix('\r').unwrap_or(l)).collect();
     while found.len() > names.len() && found.last().is_some_and(|l| l.is_empty()) {
         found.pop();
@@ -41,7 +44,8 @@ pub fn line(name: &str) -> Result<SecretString> {
 
 /// Asks a person who sits at the terminal; what is typed is not shown.
 pub fn prompt(name: &str) -> Result<SecretString> {
-    let text = rpassword::prompt_password(format!("{}: ", capital(name))).map_err(|e| Failure::because("The terminal cannot be read", &e))?;
+    let text = rpassword::prompt_password(format!("{}: ", capital(name)))
+        .map_err(|e| Failure::because("The terminal cannot be read", &e))?;
     if text.is_empty() {
         return Err(Failure::usage(format!("{} is empty.", capital(name))));
     }

@@ -3,9 +3,9 @@ mod audit;
 mod check;
 mod config;
 mod healthcheck;
-mod input;
-mod instance;
-mod key;
+pub mod input;
+pub mod instance;
+pub mod key;
 mod org;
 mod serve;
 mod server;
@@ -27,7 +27,12 @@ use crate::{
 
 /// A governed control plane for Odoo: who may do what on which instance, in one place.
 #[derive(Debug, Parser)]
-#[command(name = "ocore", version, disable_help_subcommand = true, after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 4 unknown outcome.")]
+#[command(
+    name = "ocore",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 4 unknown outcome."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

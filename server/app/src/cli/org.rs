@@ -54,8 +54,18 @@ pub enum Switch {
 
 impl Org {
     pub async fn run(self, given: &Given) -> Result<Shown> {
-        if let Self::Update(Update { name: None, kill_switch: None, max_records: None, max_search_limit: None, audit_retention_days: None, .. }) = &self {
-            return Err(Failure::usage("Nothing to change was named.").next("Add --kill-switch on|off, --name or another option."));
+        if let Self::Update(Update {
+            name: None,
+            kill_switch: None,
+            max_records: None,
+            max_search_limit: None,
+            audit_retention_days: None,
+            ..
+        }) = &self
+        {
+            return Err(
+                Failure::usage("Nothing to change was named.").next("Add --kill-switch on|off, --name or another option.")
+            );
         }
         let (_, base) = given.open().await?;
         let (admin, by) = (&base.admin, &base.by);
@@ -88,7 +98,9 @@ impl Org {
                 };
                 let row = orgs::update(admin, by, &update.slug, change).await?;
                 let what = match update.kill_switch {
-                    Some(Switch::On) => "The kill switch is on: every call of the organization is refused, within 30 seconds everywhere.",
+                    Some(Switch::On) => {
+                        "The kill switch is on: every call of the organization is refused, within 30 seconds everywhere."
+                    }
                     Some(Switch::Off) => "The kill switch is off.",
                     None => "Changed.",
                 };

@@ -55,7 +55,12 @@ impl Server {
                     for server in servers::list(admin, by, &org).await? {
                         let roots: Vec<String> = server.path_roots.iter().map(|p| p.display().to_string()).collect();
                         let docker = server.docker.clone().unwrap_or_else(|| "-".into());
-                        rows.push(vec![server.name.clone(), org.clone(), docker, if roots.is_empty() { "-".into() } else { roots.join(", ") }]);
+                        rows.push(vec![
+                            server.name.clone(),
+                            org.clone(),
+                            docker,
+                            if roots.is_empty() { "-".into() } else { roots.join(", ") },
+                        ]);
                         values.push(json(&server, &org));
                     }
                 }

@@ -106,7 +106,8 @@ impl Update {
     async fn run(self, given: &Given) -> Result<Shown> {
         let account = self.disable || self.enable || self.operator.is_some() || self.password_stdin;
         if !account && self.role.is_none() {
-            return Err(Failure::usage("Nothing to change was named.").next("Add --disable, --enable, --password-stdin or --org with --role."));
+            return Err(Failure::usage("Nothing to change was named.")
+                .next("Add --disable, --enable, --password-stdin or --org with --role."));
         }
         let password = if self.password_stdin { Some(input::line("the password")?) } else { None };
         let (_, base) = given.open().await?;
@@ -136,8 +137,13 @@ async fn list(given: &Given, org: Option<String>) -> Result<Shown> {
     let shown = match &org {
         Some(org) => {
             let members = users::members(&base.admin, &base.by, org).await?;
-            let rows = members.iter().map(|m| vec![m.user.email.clone(), m.role.to_string(), yes(m.user.active), yes(m.user.operator)]);
-            let text = terminal::table(&["EMAIL", "ROLE", "ACTIVE", "OPERATOR"], &rows.collect::<Vec<_>>(), "The organization has no members yet.");
+            let rows =
+                members.iter().map(|m| vec![m.user.email.clone(), m.role.to_string(), yes(m.user.active), yes(m.user.operator)]);
+            let text = terminal::table(
+                &["EMAIL", "ROLE", "ACTIVE", "OPERATOR"],
+                &rows.collect::<Vec<_>>(),
+                "The organization has no members yet.",
+            );
             let values = members.iter().map(|m| {
                 let mut value = json(&m.user);
                 if let Some(object) = value.as_object_mut() {
@@ -150,7 +156,8 @@ async fn list(given: &Given, org: Option<String>) -> Result<Shown> {
         None => {
             let users = users::list(&base.admin, &base.by).await?;
             let rows = users.iter().map(|u| vec![u.email.clone(), yes(u.active), yes(u.operator), time_text(u.created_at)]);
-            let text = terminal::table(&["EMAIL", "ACTIVE", "OPERATOR", "CREATED"], &rows.collect::<Vec<_>>(), "There is no user yet.");
+            let text =
+                terminal::table(&["EMAIL", "ACTIVE", "OPERATOR", "CREATED"], &rows.collect::<Vec<_>>(), "There is no user yet.");
             Shown::new(text, users.iter().map(json).collect())
         }
     };

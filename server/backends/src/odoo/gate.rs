@@ -37,7 +37,12 @@ pub(super) struct Pass {
 impl Gate {
     pub(super) fn new(concurrency: u32, threshold: u32, pause: Duration) -> Self {
         let concurrency = concurrency.max(1);
-        Self { slots: Mutex::new((concurrency, Arc::new(Semaphore::new(concurrency as usize)))), breaker: Mutex::default(), threshold, pause }
+        Self {
+            slots: Mutex::new((concurrency, Arc::new(Semaphore::new(concurrency as usize)))),
+            breaker: Mutex::default(),
+            threshold,
+            pause,
+        }
     }
 
     /// Waits for a place until the deadline (`busy` then). `unreachable` at once while the breaker is open.
@@ -49,8 +54,14 @@ impl Gate {
             Err(_) => match timeout_at(deadline, slots.acquire_owned()).await {
                 Ok(Ok(slot)) => slot,
                 _ => {
-                    return Err(refusal(Code::Busy, format!("The instance already works on {} calls, and none ended before the deadline.", concurrency.max(1)))
-                        .next("Try again in a moment, ask for less per call, or raise timeout_seconds."));
+                    return Err(refusal(
+                        Code::Busy,
+                        format!(
+                            "The instance already works on {} calls, and none ended before the deadline.",
+                            concurrency.max(1)
+                        ),
+                    )
+                    .next("Try again in a moment, ask for less per call, or raise timeout_seconds."));
                 }
             },
         };
@@ -90,8 +101,14 @@ impl Gate {
     }
     fn resting(&self, until: Instant) -> Refusal {
         let seconds = until.saturating_duration_since(Instant::now()).as_secs() + 1;
-        refusal(Code::Unreachable, format!("The instance did not answer {} times in a row; ocore leaves it alone for {seconds} more seconds.", self.threshold))
-            .next("Check that Odoo runs; ocore tries again by itself at the next call after that.")
+        refusal(
+            Code::Unreachable,
+            format!(
+                "The instance did not answer {} times in a row; ocore leaves it alone for {seconds} more seconds.",
+                self.threshold
+            ),
+        )
+        .next("Check that Odoo runs; ocore tries again by itself at the next call after that.")
     }
 }
 

@@ -84,7 +84,9 @@ impl Http {
     /// their addresses checked, at connect.
     pub(super) fn check(&self, url: &Url) -> Result<(), Refusal> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(refusal(Code::Unreachable, "The instance's URL is neither http nor https.").next("An administrator corrects it."));
+            return Err(
+                refusal(Code::Unreachable, "The instance's URL is neither http nor https.").next("An administrator corrects it.")
+            );
         }
         match url.host() {
             Some(url::Host::Ipv4(v4)) => self.networks.check(IpAddr::V4(v4)),
@@ -95,7 +97,14 @@ impl Http {
     }
 
     /// Posts JSON. `write` watches whether the request went out, which decides how a missing answer is told.
-    pub(super) async fn post(&self, url: &Url, body: Vec<u8>, headers: Headers<'_>, write: bool, deadline: Instant) -> Result<Answer, NoAnswer> {
+    pub(super) async fn post(
+        &self,
+        url: &Url,
+        body: Vec<u8>,
+        headers: Headers<'_>,
+        write: bool,
+        deadline: Instant,
+    ) -> Result<Answer, NoAnswer> {
         self.send(Method::POST, url, Some(body), headers, write, deadline).await
     }
     pub(super) async fn get(&self, url: &Url, headers: Headers<'_>, deadline: Instant) -> Result<Answer, NoAnswer> {
@@ -251,13 +260,25 @@ fn blocked(error: &reqwest::Error) -> Option<Refusal> {
 fn no_connection(error: &reqwest::Error) -> Refusal {
     let all = with_sources(error).to_ascii_lowercase();
     let (message, next) = if all.contains("dns") || all.contains("lookup") || all.contains("resolve") {
-        ("The name of the instance's host does not resolve.", "An administrator checks the host in the instance's URL, and the operator ocore's DNS.")
+        (
+            "The name of the instance's host does not resolve.",
+            "An administrator checks the host in the instance's URL, and the operator ocore's DNS.",
+        )
     } else if all.contains("certificate") || all.contains("tls") {
-        ("The TLS connection to the instance failed: its certificate is not trusted.", "Install a certificate for this host that is valid, or have the operator add its authority to the system's.")
+        (
+            "The TLS connection to the instance failed: its certificate is not trusted.",
+            "Install a certificate for this host that is valid, or have the operator add its authority to the system's.",
+        )
     } else if all.contains("refused") {
-        ("The instance refuses connections: nothing listens at its address.", "Check that Odoo runs and that the port in the instance's URL is right; then try again.")
+        (
+            "The instance refuses connections: nothing listens at its address.",
+            "Check that Odoo runs and that the port in the instance's URL is right; then try again.",
+        )
     } else {
-        ("No connection to the instance came about.", "Check that Odoo runs and can be reached from ocore's host; then try again.")
+        (
+            "No connection to the instance came about.",
+            "Check that Odoo runs and can be reached from ocore's host; then try again.",
+        )
     };
     refusal(Code::Unreachable, message).next(next)
 }

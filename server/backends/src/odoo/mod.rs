@@ -1,16 +1,32 @@
 //! Odoo by RPC: handles bound to a caller's scope, over one of three dialects.
 //!
-//! `client.rs` owns connections, sessions, the concurrency cap and the circuit breaker; `dialect.rs` knows what differs
-//! between Odoo's versions (nowhere else may); `error.rs` turns Odoo's errors into typed faults; `pool.rs` keeps one client
-//! per instance, credential and generation; `walk.rs` checks dotted paths, domains, orders, groupings and x2many commands
-//! against the scope; `reader.rs` and `writer.rs` are the handles.
+//! `pool.rs` keeps one client per instance, credential and generation; `client.rs` signs in and speaks; `gate.rs` caps calls
+//! and rests dead instances; `http.rs` connects where it may; `dialect.rs` knows what differs between Odoo's versions (nowhere
+//! else may); `error.rs` turns Odoo's errors into typed faults; `schema.rs` knows fields and models; `walk.rs` checks dotted
+//! paths, domains, orders, groupings and x2many commands against the scope; `reader.rs`, `ask.rs`, `aggregate.rs` and
+//! `writer.rs` are the handles.
+/// Most of what happens here ends with a [`kernel::Fault`]; the inner layers have errors of their own.
+type Result<T, E = kernel::Fault> = std::result::Result<T, E>;
+
+mod aggregate;
+mod ask;
+mod client;
+mod dialect;
+mod error;
+mod gate;
+mod http;
+mod pool;
 mod reader;
+mod schema;
 mod types;
+mod walk;
 mod writer;
 
+pub use pool::{Checked, Pool, PoolSettings};
 pub use reader::Reader;
+pub use schema::Model;
 pub use types::{
-    Aggregate, Credential, Credentials, Field, Group, GroupBy, GroupKey, Measure, ModelFields, OdooContext, ReadMethod, Record, Rows, Search,
-    ServerVersion,
+    Aggregate, Credential, Credentials, Field, Group, GroupBy, GroupKey, Measure, ModelFields, OdooContext, ReadMethod, Record,
+    Rows, Search, ServerVersion,
 };
 pub use writer::Writer;

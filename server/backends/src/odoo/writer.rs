@@ -1,8 +1,11 @@
 //! The writing handle: the reader's verbs and five more. Writes are sent once, never retried.
-use kernel::{Result, WritePermit};
+use kernel::{Code, Fault, WritePermit, refusal};
 use serde_json::{Map, Value, value::RawValue};
 
-use super::Reader;
+use super::{
+    Reader, Result,
+    dialect::{Arg, OneOrMany, Request},
+};
 
 #[derive(Debug, Clone)]
 pub struct Writer(Reader);
@@ -12,21 +15,83 @@ impl Writer {
     }
     /// Creates in one transaction; the ids in order.
     pub async fn create(&self, model: &str, rows: Vec<Map<String, Value>>) -> Result<Vec<i64>> {
-        unimplemented!("{model} {rows:?}")
+        self.scope().writable(model)?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        for row in &rows {
+            self.check_values(model, row, 0).await?;
+        }
+        let args = [Arg::Objects(&rows)];
+        let request = Request { model, method: "create", ids: None, args: &args, kwargs: &[], context: self.sent(), write: true };
+        let made: OneOrMany = self.send_or_tell(&request).await?;
+        Ok(made.into_vec())
     }
     pub async fn write(&self, model: &str, ids: &[i64], values: Map<String, Value>) -> Result<()> {
-        unimplemented!("{model} {ids:?} {values:?}")
+        self.check_values(model, &values, 0).await?;
+        let args = [Arg::Object(&values)];
+        let request = Request {
+            model,
+            method: "write",
+            ids: Some(some(ids)?),
+            args: &args,
+            kwargs: &[],
+            context: self.sent(),
+            write: true,
+        };
+        // True in every version; an override that forgets to return gives null.
+        self.send_or_tell::<serde::de::IgnoredAny>(&request).await.map(|_| ())
     }
     pub async fn unlink(&self, model: &str, ids: &[i64]) -> Result<()> {
-        unimplemented!("{model} {ids:?}")
+        self.scope().writable(model)?;
+        let request =
+            Request { model, method: "unlink", ids: Some(some(ids)?), args: &[], kwargs: &[], context: self.sent(), write: true };
+        // Odoo unlinks what is gone already without a word (14 to 19): whoever asks for it should know.
+        let existing = self.existing(model, ids).await?;
+        if let Some(gone) = ids.iter().find(|id| !existing.contains(id)) {
+            return Err(refusal(Code::NotFound, format!("There is no {model} {gone}; nothing was deleted."))
+                .next("Search for the records again.")
+                .into());
+        }
+        self.send_or_tell::<serde::de::IgnoredAny>(&request).await.map(|_| ())
     }
     pub async fn copy(&self, model: &str, id: i64, default: Map<String, Value>) -> Result<i64> {
-        unimplemented!("{model} {id} {default:?}")
+        self.check_values(model, &default, 0).await?;
+        if self.existing(model, &[id]).await?.is_empty() {
+            return Err(refusal(Code::NotFound, format!("There is no {model} {id} to copy."))
+                .next("Search for the record again.")
+                .into());
+        }
+        let ids = [id];
+        let args = [Arg::Object(&default)];
+        let args: &[Arg<'_>] = if default.is_empty() { &[] } else { &args };
+        let request = Request { model, method: "copy", ids: Some(&ids), args, kwargs: &[], context: self.sent(), write: true };
+        let made: OneOrMany = self.send_or_tell(&request).await?;
+        made.into_vec().first().copied().ok_or_else(|| {
+            Fault::unknown(
+                "Odoo answered the copy without an id.",
+                format!("Search {model} for the newest record (order \"id desc\")."),
+            )
+        })
     }
     /// Runs a public method (private, blocked and CRUD methods are refused; a restricted key runs listed ones only).
-    pub async fn call(&self, model: &str, method: &str, ids: &[i64], args: Vec<Value>, kwargs: Map<String, Value>) -> Result<Box<RawValue>> {
-        unimplemented!("{model} {method} {ids:?} {args:?} {kwargs:?}")
+    pub async fn call(
+        &self,
+        model: &str,
+        method: &str,
+        ids: &[i64],
+        args: Vec<Value>,
+        kwargs: Map<String, Value>,
+    ) -> Result<Box<RawValue>> {
+        self.scope().callable(model, method)?;
+        self.run(model, method, ids, &args, &kwargs, true).await
     }
+}
+fn some(ids: &[i64]) -> Result<&[i64]> {
+    if ids.is_empty() {
+        return Err(refusal(Code::InvalidArgument, "ids is empty.").next("Name at least one record.").into());
+    }
+    Ok(ids)
 }
 impl std::ops::Deref for Writer {
     type Target = Reader;

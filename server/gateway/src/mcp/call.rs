@@ -18,7 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two progress notifications.
 pub(crate) const THROTTLE: Duration = Duration::from_millis(100);
 /// Between two signs of life on a stream, and between two looks at the key of a stream that only waits.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(crate) const KEEP_ALIVE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(15) };
 pub(crate) const COMMENT: &[u8] = b": keep-alive\n\n";
 
 /// A call whose client may go away.

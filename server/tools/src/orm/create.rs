@@ -24,6 +24,7 @@ pub struct Create {
 fn one<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<Values, D::Error> {
     match Value::deserialize(d)? {
         Value::Array(_) => Err(D::Error::custom("this is one object; use batch_create for a list of records")),
+        Value::Null => Err(D::Error::custom("this is an object such as {\"name\": \"Acme\"}; {} creates a record of defaults")),
         other => serde_json::from_value(other).map_err(D::Error::custom),
     }
 }
@@ -130,6 +131,7 @@ mod tests {
     fn a_list_of_values_is_sent_to_batch_create() {
         let refused = |v: Value| serde_json::from_value::<Create>(v).unwrap_err().to_string();
         assert!(refused(json!({"model": "m", "values": [{"name": "a"}]})).contains("batch_create"));
+        assert!(refused(json!({"model": "m", "values": null})).contains("Acme"));
         assert!(refused(json!({"model": "m", "values": 3})).contains("Acme"));
         assert!(serde_json::from_value::<Create>(json!({"model": "m", "values": {"name": "a"}})).is_ok());
     }

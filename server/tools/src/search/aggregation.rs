@@ -108,7 +108,8 @@ impl Operation {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Aggregated {
     pub model: String,
-    pub operation: &'static str,
+    /// What was computed: the operation that was given or understood.
+    pub kind: &'static str,
     /// One per group: its keys, `count`, and `field:function` for each measure. A pivot's rows have a value per column and `total`.
     pub rows: Vec<Map<String, Value>>,
     /// A pivot's last row.
@@ -465,7 +466,7 @@ impl ReadTool for Aggregation {
         notes.extend(note);
         let mut answer = Aggregated {
             model: self.model,
-            operation: operation.as_str(),
+            kind: operation.as_str(),
             rows: Vec::new(),
             totals: None,
             has_more: false,
@@ -499,7 +500,7 @@ impl ReadTool for Aggregation {
             aggregate.order = None;
         }
         let mut groups = odoo.aggregate(&aggregate).await?;
-        answer.has_more = groups.len() as u64 > limit;
+        answer.has_more = caps::more(odoo.scope(), limit, groups.len());
         groups.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         if answer.has_more && operation != Operation::TopN {
             answer
@@ -551,7 +552,7 @@ async fn pivot(odoo: &Reader, mut answer: Aggregated, mut aggregate: Aggregate) 
     let of_rows =
         aggregate.order.clone().filter(|o| !o.split(',').any(|p| p.split_whitespace().next() == Some(column_by.field.as_str())));
     let cells = odoo.aggregate(&part(vec![row.clone(), column_by.clone()], None)).await?;
-    if cells.len() as u64 > most {
+    if cells.len() as u64 > most || cells.len() as u64 == odoo.scope().max_records {
         return Err(refusal(Code::TooLarge, format!("This pivot has more than {most} cells."))
             .next("Narrow the domain, or group by fields with fewer values (a coarser granularity for dates).")
             .into());

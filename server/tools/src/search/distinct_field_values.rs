@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::{
     args::{Any, Domain, Names},
+    caps,
     contract::{self as tool, *},
     grouping,
 };
@@ -87,12 +88,9 @@ impl ReadTool for DistinctFieldValues {
         for name in &names {
             grouping::groupable(&self.model, &fields, name)?;
         }
-        let cap = odoo.scope().max_search_limit.max(2) - 1;
-        let limit = self.limit.unwrap_or(100).clamp(1, cap);
-        let mut answer = Distinct { model: self.model, fields: BTreeMap::new(), values: Vec::new(), notes: Vec::new() };
-        if self.limit.is_some_and(|asked| asked > limit) {
-            answer.notes.push(format!("The limit was lowered to {limit}, the most that one call may give."));
-        }
+        let (limit, note) = caps::limit(odoo.scope(), self.limit, 100)?;
+        let mut answer =
+            Distinct { model: self.model, fields: BTreeMap::new(), values: Vec::new(), notes: note.into_iter().collect() };
         let all = names.len() as u64;
         for (done, name) in (1..).zip(names) {
             let date = fields.get(&name).is_some_and(grouping::is_date);
@@ -108,7 +106,7 @@ impl ReadTool for DistinctFieldValues {
                     offset: 0,
                 })
                 .await?;
-            let cut = groups.len() as u64 > limit;
+            let cut = caps::more(odoo.scope(), limit, groups.len());
             let mut values: Vec<Counted> = groups.into_iter().filter_map(|g| Counted::of(&name, g)).collect();
             values.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             if cut {

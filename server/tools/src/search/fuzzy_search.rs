@@ -67,7 +67,7 @@ const SCAN: u64 = 50_000;
 /// Records of one page; fewer where the organization's caps are smaller.
 const PAGE: u64 = 2_000;
 /// The longest query in characters: comparing costs its length times the text's.
-const QUERY: usize = 500;
+const QUERY: usize = 1_000;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Hit {
@@ -265,7 +265,7 @@ mod tests {
         for bad in [
             json!({"model": "m", "query": " "}),
             json!({"model": "m", "query": "a", "min_score": 1.5}),
-            json!({"model": "m", "query": "a".repeat(501)}),
+            json!({"model": "m", "query": "a".repeat(1_001)}),
         ] {
             assert_eq!(check(bad).unwrap_err().code(), Code::InvalidArgument);
         }

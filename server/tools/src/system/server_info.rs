@@ -1,6 +1,5 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::contract::{self as tool, *};
 
@@ -45,15 +44,9 @@ impl ReadTool for ServerInfo {
     async fn call(self, cx: &ReadCx) -> Result<Info> {
         let (instance, odoo) = (cx.instance()?, cx.odoo()?);
         let version = odoo.server_version().await?;
-        let mut notes = Vec::new();
-        let installed = odoo.search_count("ir.module.module", &json!([["state", "=", "installed"]]), None).await;
-        let installed_modules = match installed {
-            Ok(count) => Some(count),
-            Err(fault) => {
-                notes.push(format!("The installed modules could not be counted: {}", fault.public().message));
-                None
-            }
-        };
+        let installed_modules = odoo.installed_modules().await?;
+        let unread = "This login may not read the list of modules: their number is unknown.".to_owned();
+        let notes = if installed_modules.is_none() { vec![unread] } else { Vec::new() };
         Ok(Info {
             edition: edition(&version.server_version),
             server_version: version.server_version,

@@ -1,0 +1,85 @@
+# `make help` lists the targets. Everything that runs here needs Rust and, for real Odoos, Docker; tests/odoo/stack brings the
+# latter on Debian and Ubuntu when it may (as root).
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+STACK := tests/odoo/stack
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+OCORE := $(TARGET)/debug/ocore
+DEMO_DATA := $(TARGET)/demo
+DEMO_DATABASE := ocore_demo
+
+.PHONY: help
+help: ## Lists the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+.PHONY: rust
+rust:
+	@command -v cargo >/dev/null || { \
+	  echo 'error: Rust is missing.' >&2; \
+	  echo '  try: curl --proto "=https" --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y, then open a new shell' >&2; exit 1; }
+
+.PHONY: demo
+demo: rust ## Shows ocore at work on a real Odoo 19 in a container; Ctrl-C ends it
+	@mkdir -p '$(TARGET)'; log='$(TARGET)/demo-stack.log'; \
+	if [ -n "$$($(STACK) psql postgres "SELECT 1 FROM pg_database WHERE datname = '$(DEMO_DATABASE)'" 2>/dev/null)" ] \
+	  && eval "$$($(STACK) env 19)" && curl -sf -o /dev/null -m 3 "$$OCORE_TEST_ODOO_URL/web/health"; then \
+	  cargo build -q -p ocore; \
+	else \
+	  echo 'Starting an Odoo 19 while ocore is built; the first time both take some minutes. Log: '"$$log" >&2; \
+	  $(STACK) up 19 >"$$log" 2>&1 & stack=$$!; \
+	  trap 'kill $$stack 2>/dev/null || true' INT TERM; \
+	  cargo build -p ocore; \
+	  wait $$stack || { tail -n 20 "$$log" >&2; echo "error: the Odoo could not be started; the whole log is $$log" >&2; exit 1; }; \
+	  trap - INT TERM; \
+	  if [ -z "$$($(STACK) psql postgres "SELECT 1 FROM pg_database WHERE datname = '$(DEMO_DATABASE)'")" ]; then \
+	    $(STACK) fresh 19 $(DEMO_DATABASE) >>"$$log" 2>&1; \
+	  fi; \
+	  eval "$$($(STACK) env 19)"; \
+	fi; \
+	OCORE_DEMO_PASSWORD=admin exec '$(OCORE)' --data '$(DEMO_DATA)' demo --odoo-url "$$OCORE_TEST_ODOO_URL" --odoo-database $(DEMO_DATABASE)
+
+# The arguments of rustfmt for what `cargo fmt` does not see: build.rs includes the tools' files.
+TOOL_FILES = $(shell find server/tools/src -mindepth 2 -name '*.rs')
+
+.PHONY: fmt
+fmt: rust ## Formats everything
+	cargo fmt --all
+	rustfmt --edition 2024 $(TOOL_FILES)
+
+.PHONY: docs
+docs: rust ## Makes the generated pages of the book
+	cargo build -q -p ocore
+	mkdir -p docs/reference
+	'$(OCORE)' docs tools > docs/reference/tools.md
+	'$(OCORE)' docs commands > docs/reference/commands.md
+	'$(OCORE)' docs configuration > docs/reference/configuration.md
+
+.PHONY: lint
+lint: rust ## Formatting, lints, licences and advisories
+	cargo fmt --all --check
+	rustfmt --edition 2024 --check $(TOOL_FILES)
+	cargo clippy --workspace --all-targets -- -D warnings
+	if command -v cargo-deny >/dev/null; then cargo deny --log-level error check bans licenses sources; \
+	else echo 'note: cargo-deny is missing, licences are not checked (cargo install cargo-deny)'; fi
+
+.PHONY: test
+test: rust ## Everything: lints, unit tests, real Odoos, real PostgreSQL, real clients
+	tests/run
+
+.PHONY: test-quick
+test-quick: rust ## What needs neither Docker nor Odoo
+	cargo test --workspace --exclude tests
+
+.PHONY: bench
+bench: rust ## The measured bars, in a release build against a real Odoo
+	$(STACK) up 19
+	cargo build --release -p ocore
+	cargo bench -p tests
+
+.PHONY: test-cold
+test-cold: ## make test after removing the test images and the build
+	$(STACK) clean
+	rm -rf '$(TARGET)'
+	$(MAKE) test

@@ -1,0 +1,46 @@
+//! A login to an instance, tried before anything relies on it.
+use std::{sync::Arc, time::Duration};
+
+use admin::instances::{Check, Login};
+use backends::odoo::{Credential, Credentials, Pool, PoolSettings};
+use futures_util::future::BoxFuture;
+use kernel::{Health, Instance, RpcConnection};
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use crate::{failure::Result, wiring::Base};
+
+/// How long an Odoo may take to answer: one that was just started loads its registry first.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tries a login that is not stored yet.
+pub async fn given(base: &Base, instance: &Instance, login: &Login) -> Result<Check> {
+    let credentials = Arc::new(Given { login: login.login.clone(), secret: login.secret.clone() });
+    let pool = Pool::new(credentials, base.admin.networks.clone(), PoolSettings::default());
+    tried(&pool, instance).await
+}
+
+/// Tries the login that the store holds.
+pub async fn stored(base: &Base, instance: &Instance) -> Result<Check> {
+    tried(&base.pool(), instance).await
+}
+
+async fn tried(pool: &Pool, instance: &Instance) -> Result<Check> {
+    let found = pool.check(&Arc::new(instance.clone()), Instant::now() + PATIENCE).await?;
+    Ok(Check { health: Health::Up, version: Some(found.version), edition: Some(found.edition), login: true })
+}
+
+/// A secret that came with the command.
+#[derive(Debug)]
+struct Given {
+    login: String,
+    secret: SecretString,
+}
+impl Credentials for Given {
+    fn open<'a>(&'a self, _: &'a Instance, _: &'a RpcConnection) -> BoxFuture<'a, kernel::Result<Credential>> {
+        Box::pin(async move { Ok(Credential { login: self.login.clone(), secret: self.secret.clone() }) })
+    }
+    fn refused<'a>(&'a self, _: &'a Instance, _: &'a RpcConnection) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+}

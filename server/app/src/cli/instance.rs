@@ -1,0 +1,539 @@
+//! `ocore instance …`
+use std::path::PathBuf;
+
+use admin::instances::{self, Check, Guard, InstanceRow, InstanceUpdate, Login, NewInstance};
+use clap::{Args, Subcommand};
+use kernel::{CredentialId, Environment, Health, InstanceId, InstanceState, RpcConnection, RpcDialect, ServerId, time_text};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::{Given, check, input};
+use crate::{
+    failure::{Failure, Result},
+    terminal::{self, Shown},
+    wiring::Base,
+};
+
+#[derive(Debug, Subcommand)]
+pub enum Instance {
+    /// Registers an Odoo database, after a check that it can be reached and the login works
+    Create(Create),
+    /// Lists the instances
+    List {
+        /// Only those of this organization
+        #[arg(long, value_name = "SLUG")]
+        org: Option<String>,
+    },
+    /// Shows one instance
+    Show { slug: String },
+    /// Signs in to the instance and notes what it found
+    Check { slug: String },
+    /// Changes an instance; an empty value removes a container, folder or login
+    Update(Update),
+    /// Removes an instance from the registry; Odoo itself is not touched
+    Delete {
+        slug: String,
+        /// Does not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Its short name, which its tools' names start with
+    slug: String,
+    /// The organization
+    #[arg(long, value_name = "SLUG")]
+    org: String,
+    /// The server on which it runs
+    #[arg(long, value_name = "NAME")]
+    server: String,
+    /// What people call it [default: the slug]
+    #[arg(long)]
+    name: Option<String>,
+    /// As browsers open it: https://odoo.example.com
+    #[arg(long)]
+    url: String,
+    /// The name of the Odoo database
+    #[arg(long, value_name = "NAME")]
+    database: String,
+    /// The Odoo user as whom ocore works
+    #[arg(long)]
+    login: Option<String>,
+    /// Reads the user's password or Odoo API key from standard input
+    #[arg(long, requires = "login")]
+    secret_stdin: bool,
+    /// production, staging or development
+    #[arg(long)]
+    environment: Environment,
+    /// Whether writes are allowed [default: true, in production false]
+    #[arg(long, value_name = "true|false")]
+    write_enabled: Option<bool>,
+    /// How to speak with Odoo: auto, session, jsonrpc or json2
+    #[arg(long, default_value = "auto")]
+    dialect: RpcDialect,
+    #[command(flatten)]
+    host: Host,
+    /// Calls at a time [default: 4]
+    #[arg(long, value_name = "N")]
+    concurrency: Option<u32>,
+    /// Registers it without a check; connections to the host stay off until one has passed
+    #[arg(long)]
+    no_check: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Host {
+    /// The container in which Odoo runs
+    #[arg(long, value_name = "NAME")]
+    container: Option<String>,
+    /// A file that holds the URL of the instance's PostgreSQL database
+    #[arg(long, value_name = "FILE", conflicts_with = "postgres_url_stdin")]
+    postgres_url_file: Option<PathBuf>,
+    /// Reads that URL from standard input
+    #[arg(long)]
+    postgres_url_stdin: bool,
+    /// The folder of the instance's own addons
+    #[arg(long, value_name = "DIR")]
+    addons: Option<PathBuf>,
+    /// The folder for its backups
+    #[arg(long, value_name = "DIR")]
+    backups: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Update {
+    slug: String,
+    /// What people call it
+    #[arg(long)]
+    name: Option<String>,
+    /// Opens or closes the instance for writes
+    #[arg(long, value_name = "true|false")]
+    write_enabled: Option<bool>,
+    /// Closes it again after so many minutes
+    #[arg(long = "for", value_name = "MINUTES", requires = "write_enabled")]
+    minutes: Option<u32>,
+    /// production, staging or development; changing to production closes it for writes
+    #[arg(long)]
+    environment: Option<Environment>,
+    /// active, maintenance or archived
+    #[arg(long)]
+    state: Option<InstanceState>,
+    #[arg(long)]
+    url: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
+    /// The Odoo user as whom ocore works
+    #[arg(long)]
+    login: Option<String>,
+    /// Reads the user's password or Odoo API key from standard input
+    #[arg(long)]
+    secret_stdin: bool,
+    /// How to speak with Odoo: auto, session, jsonrpc or json2; takes the login and its secret again
+    #[arg(long, requires = "login")]
+    dialect: Option<RpcDialect>,
+    #[command(flatten)]
+    host: Host,
+    /// Calls at a time
+    #[arg(long, value_name = "N")]
+    concurrency: Option<u32>,
+    /// Changes address and login without a check
+    #[arg(long)]
+    no_check: bool,
+}
+
+impl Instance {
+    pub async fn run(self: Box<Self>, given: &Given) -> Result<Shown> {
+        match *self {
+            Self::Create(create) => create.run(given).await,
+            Self::List { org } => list(given, org.as_deref()).await,
+            Self::Show { slug } => {
+                let (_, base) = given.open().await?;
+                let row = instances::show(&base.admin, &base.by, &slug).await?;
+                base.close().await;
+                Ok(Shown::new(text(&row), json(&row)))
+            }
+            Self::Check { slug } => check_now(given, &slug).await,
+            Self::Update(update) => update.run(given).await,
+            Self::Delete { slug, yes } => {
+                input::confirmed(yes, &format!("Remove {slug} and its stored logins? Keys that name it stop working on it."))?;
+                let (_, base) = given.open().await?;
+                let row = instances::delete(&base.admin, &base.by, &slug).await?;
+                base.close().await;
+                Ok(Shown::new(format!("Removed {slug}. Odoo itself was not touched; the audit is kept."), json(&row)))
+            }
+        }
+    }
+}
+
+/// The secrets of a command: standard input has one line for each option that reads it, in the order of the options.
+struct Secrets {
+    login: Option<SecretString>,
+    postgres: Option<SecretString>,
+}
+impl Secrets {
+    fn read(given: &Given, login: Option<&str>, login_stdin: bool, host: &Host) -> Result<Self> {
+        let of_login = login.map_or_else(|| "the Odoo secret".to_owned(), |l| format!("the password or Odoo API key of {l}"));
+        let index = |id: &str| given.matches.index_of(id).unwrap_or(usize::MAX);
+        let mut wanted: Vec<(usize, &str, &str)> = Vec::new();
+        if login_stdin {
+            wanted.push((index("secret_stdin"), "login", &of_login));
+        }
+        if host.postgres_url_stdin {
+            wanted.push((index("postgres_url_stdin"), "postgres", "the PostgreSQL URL"));
+        }
+        wanted.sort_unstable();
+        let mut found = Self { login: None, postgres: None };
+        let lines = input::lines(&wanted.iter().map(|(_, _, what)| *what).collect::<Vec<_>>())?;
+        for ((_, which, _), line) in wanted.into_iter().zip(lines) {
+            match which {
+                "login" => found.login = Some(line),
+                _ => found.postgres = Some(line),
+            }
+        }
+        if login.is_some_and(|l| !l.is_empty()) && found.login.is_none() {
+            if !terminal::interactive() {
+                return Err(
+                    Failure::usage("The login needs its secret.").next("Add --secret-stdin and give it on standard input.")
+                );
+            }
+            found.login = Some(input::prompt(&of_login)?);
+        }
+        if let Some(path) = &host.postgres_url_file {
+            found.postgres = Some(input::file(path)?);
+        }
+        Ok(found)
+    }
+}
+
+impl Create {
+    async fn run(self, given: &Given) -> Result<Shown> {
+        let secrets = Secrets::read(given, self.login.as_deref(), self.secret_stdin, &self.host)?;
+        let (_, base) = given.open().await?;
+        let login = self.login.zip(secrets.login).map(|(login, secret)| Login { login, secret, dialect: self.dialect });
+        let new = NewInstance {
+            org: self.org,
+            server: self.server,
+            slug: self.slug,
+            name: self.name,
+            url: self.url,
+            database: self.database,
+            environment: self.environment,
+            write_enabled: self.write_enabled,
+            login,
+            postgres_url: secrets.postgres,
+            container: self.host.container,
+            addons: self.host.addons,
+            backups: self.host.backups,
+            concurrency: self.concurrency,
+        };
+        let (row, checked) = register(&base, &new, !self.no_check).await?;
+        base.close().await;
+        let writes = if row.instance.write_enabled { "on" } else { "off" };
+        let found = match (&checked, new.login.is_some()) {
+            (Some(found), _) => format!("{}, login works", odoo(found)),
+            (None, true) => "not checked yet".to_owned(),
+            (None, false) => "no login yet".to_owned(),
+        };
+        Ok(Shown::new(format!("Created the instance {} ({found}). Writes are {writes}.", row.instance.slug), json(&row)))
+    }
+}
+
+/// Checks the connection, and registers the instance when it works: what does not is not created.
+pub async fn register(
+    base: &Base,
+    new: &NewInstance,
+    check_it: bool,
+) -> Result<(InstanceRow, Option<Check>)> {
+    let mut checked = None;
+    if let Some(login) = new.login.as_ref().filter(|_| check_it) {
+        // A wrong organization is found out before Odoo is asked.
+        admin::servers::list(&base.admin, &base.by, &new.org).await?;
+        checked = Some(check::given(base, &unregistered(base, new)?, login).await?);
+    }
+    let mut row = instances::create(&base.admin, &base.by, new).await?;
+    if let Some(found) = &checked {
+        instances::record_check(&base.admin, row.instance.org, row.instance.id, found).await?;
+        row = instances::show(&base.admin, &base.by, &new.slug).await?;
+    }
+    Ok((row, checked))
+}
+
+/// The instance as it would be, for a check before it is one.
+fn unregistered(base: &Base, new: &NewInstance) -> Result<kernel::Instance> {
+    let sources = &base.admin.sources;
+    let url = new.url.trim().parse().map_err(|_| {
+        Failure::usage("The URL of the instance is no URL.").next("Write it like https://odoo.example.com, as browsers open it.")
+    })?;
+    Ok(kernel::Instance {
+        id: InstanceId::new(sources),
+        org: kernel::OrgId::new(sources),
+        server: ServerId::new(sources),
+        server_name: new.server.clone(),
+        slug: new.slug.as_str().into(),
+        url,
+        database: new.database.clone(),
+        environment: new.environment,
+        state: InstanceState::Active,
+        health: Health::Unknown,
+        version: None,
+        edition: None,
+        write_enabled: false,
+        write_enabled_until: None,
+        checked_at: None,
+        rpc: new.login.as_ref().map(|login| RpcConnection {
+            credential: CredentialId::new(sources),
+            login: login.login.clone(),
+            dialect: login.dialect,
+            refused: false,
+            generation: 1,
+        }),
+        container: None,
+        addons: None,
+        backups: None,
+        postgres: false,
+        concurrency: 4,
+        generation: 1,
+        created_at: sources.now(),
+        updated_at: sources.now(),
+    })
+}
+
+impl Update {
+    async fn run(self, given: &Given) -> Result<Shown> {
+        let Self {
+            slug,
+            name,
+            write_enabled,
+            minutes,
+            environment,
+            state,
+            url,
+            database,
+            login,
+            secret_stdin,
+            dialect,
+            host,
+            concurrency,
+            no_check,
+        } = self;
+        let nothing = name.is_none()
+            && write_enabled.is_none()
+            && environment.is_none()
+            && state.is_none()
+            && url.is_none()
+            && database.is_none()
+            && login.is_none()
+            && !secret_stdin
+            && concurrency.is_none()
+            && host.container.is_none()
+            && host.addons.is_none()
+            && host.backups.is_none()
+            && host.postgres_url_file.is_none()
+            && !host.postgres_url_stdin;
+        if nothing {
+            return Err(Failure::usage("Nothing to change was named.")
+                .next("Add --write-enabled true|false or another option; --help lists them."));
+        }
+        if minutes.is_some() && write_enabled == Some(false) {
+            return Err(Failure::usage("--for says how long writes stay on.")
+                .next("Leave it out, or write --write-enabled true --for MINUTES."));
+        }
+        let secrets = Secrets::read(given, login.as_deref(), secret_stdin, &host)?;
+        let (_, base) = given.open().await?;
+        let old = instances::show(&base.admin, &base.by, &slug).await?;
+        let new_login = match (login, secrets.login) {
+            (Some(login), None) if login.is_empty() => Some(None),
+            (login, Some(secret)) => {
+                let rpc = old.instance.rpc.as_ref();
+                let Some(login) = login.or_else(|| rpc.map(|r| r.login.clone())) else {
+                    return Err(Failure::usage(format!("{slug} has no login yet.")).next("Add --login."));
+                };
+                let dialect = dialect.or_else(|| rpc.map(|r| r.dialect)).unwrap_or(RpcDialect::Auto);
+                Some(Some(Login { login, secret, dialect }))
+            }
+            _ => None,
+        };
+        let empty = |text: String| Some(text).filter(|t| !t.is_empty());
+        let folder = |path: PathBuf| Some(path).filter(|p| !p.as_os_str().is_empty());
+        let change = InstanceUpdate {
+            name,
+            url,
+            database,
+            environment,
+            state,
+            write_enabled: write_enabled.map(|on| match (on, minutes) {
+                (false, _) => Guard::Closed,
+                (true, None) => Guard::Open,
+                (true, Some(minutes)) => Guard::OpenFor(minutes),
+            }),
+            login: new_login,
+            postgres_url: secrets.postgres.map(Some),
+            container: host.container.map(empty),
+            addons: host.addons.map(folder),
+            backups: host.backups.map(folder),
+            concurrency,
+        };
+        let row = change_to(&base, &old, &change, !no_check).await?;
+        base.close().await;
+        let i = &row.instance;
+        let what = match (write_enabled, i.write_enabled, i.write_enabled_until) {
+            (None, ..) => "changed.".to_owned(),
+            (_, true, None) => "writes are on.".to_owned(),
+            (_, true, Some(until)) => format!("writes are on until {}.", time_text(until)),
+            (_, false, _) => "writes are off.".to_owned(),
+        };
+        Ok(Shown::new(format!("{slug}: {what}"), json(&row)))
+    }
+}
+
+/// Changes an instance; a new address or login is checked first.
+pub async fn change_to(base: &Base, old: &InstanceRow, change: &InstanceUpdate, check_it: bool) -> Result<InstanceRow> {
+    let mut checked = None;
+    let mut moved = old.instance.clone();
+    if let Some(url) = &change.url {
+        moved.url = url.trim().parse().map_err(|_| Failure::usage("The URL of the instance is no URL."))?;
+    }
+    if let Some(database) = &change.database {
+        moved.database.clone_from(database);
+    }
+    let elsewhere = moved.url != old.instance.url || moved.database != old.instance.database;
+    if check_it {
+        match &change.login {
+            Some(Some(login)) => {
+                let credential = CredentialId::new(&base.admin.sources);
+                let (login_name, dialect) = (login.login.clone(), login.dialect);
+                moved.rpc = Some(RpcConnection { credential, login: login_name, dialect, refused: false, generation: 1 });
+                checked = Some(check::given(base, &moved, login).await?);
+            }
+            None if elsewhere && moved.rpc.is_some() => checked = Some(check::stored(base, &moved).await?),
+            _ => {}
+        }
+    }
+    let slug = old.instance.slug.as_ref();
+    let mut row = instances::update(&base.admin, &base.by, slug, change).await?;
+    if let Some(found) = &checked {
+        instances::record_check(&base.admin, row.instance.org, row.instance.id, found).await?;
+        row = instances::show(&base.admin, &base.by, slug).await?;
+    }
+    Ok(row)
+}
+
+async fn check_now(given: &Given, slug: &str) -> Result<Shown> {
+    let (_, base) = given.open().await?;
+    let row = instances::show(&base.admin, &base.by, slug).await?;
+    let i = &row.instance;
+    if i.rpc.is_none() {
+        return Err(Failure::new(crate::failure::Exit::Refused, "not_configured", format!("{slug} has no login."))
+            .next(format!("ocore instance update {slug} --login LOGIN --secret-stdin")));
+    }
+    let checked = check::stored(&base, i).await;
+    let noted = match &checked {
+        Ok(found) => found.clone(),
+        Err(_) => Check { health: Health::Down, version: None, edition: None, login: false },
+    };
+    instances::record_check(&base.admin, i.org, i.id, &noted).await?;
+    let found = checked?;
+    let row = instances::show(&base.admin, &base.by, slug).await?;
+    base.close().await;
+    Ok(Shown::new(format!("{slug}: {}, the login works.", odoo(&found)), json(&row)))
+}
+
+async fn list(given: &Given, org: Option<&str>) -> Result<Shown> {
+    let (_, base) = given.open().await?;
+    let rows = instances::list(&base.admin, &base.by, org).await?;
+    let now = base.admin.sources.now();
+    base.close().await;
+    let cells = rows.iter().map(|row| {
+        let i = &row.instance;
+        vec![
+            i.slug.to_string(),
+            i.environment.to_string(),
+            i.state.to_string(),
+            if i.writable(now) { "on" } else { "off" }.to_owned(),
+            i.health.to_string(),
+            i.version.map_or_else(|| "unknown".into(), |v| v.to_string()),
+            i.server_name.clone(),
+            i.url.to_string(),
+            i.database.clone(),
+        ]
+    });
+    let text = terminal::table(
+        &["SLUG", "ENVIRONMENT", "STATE", "WRITES", "HEALTH", "ODOO", "SERVER", "URL", "DATABASE"],
+        &cells.collect::<Vec<_>>(),
+        "There is no instance yet. Create one: ocore instance create SLUG --help",
+    );
+    Ok(Shown::new(text, rows.iter().map(json).collect()))
+}
+
+/// `Odoo 19.0 community`, as far as it is known.
+fn odoo(found: &Check) -> String {
+    let version = found.version.map_or_else(|| "Odoo".to_owned(), |v| format!("Odoo {v}"));
+    found.edition.as_ref().map_or_else(|| version.clone(), |edition| format!("{version} {edition}"))
+}
+
+fn text(row: &InstanceRow) -> String {
+    let i = &row.instance;
+    let or = |value: Option<String>, none: &str| value.unwrap_or_else(|| none.to_owned());
+    let path = |p: &Option<PathBuf>| or(p.as_ref().map(|p| p.display().to_string()), "not set up");
+    let writes = match (i.write_enabled, i.write_enabled_until) {
+        (true, Some(until)) => format!("on until {}", time_text(until)),
+        (true, None) => "on".into(),
+        (false, _) => "off".into(),
+    };
+    let login = i.rpc.as_ref().map(|r| {
+        let refused = if r.refused { ", refused by Odoo: give it a new secret" } else { "" };
+        format!("{} ({}{refused})", r.login, r.dialect)
+    });
+    terminal::facts(&[
+        ("Slug", i.slug.to_string()),
+        ("Name", row.name.clone()),
+        ("URL", i.url.to_string()),
+        ("Database", i.database.clone()),
+        ("Server", i.server_name.clone()),
+        ("Environment", i.environment.to_string()),
+        ("State", i.state.to_string()),
+        ("Writes", writes),
+        ("Health", i.health.to_string()),
+        ("Odoo", or(i.version.map(|v| v.to_string()), "unknown")),
+        ("Edition", or(i.edition.clone(), "unknown")),
+        ("Login", or(login, "not set up")),
+        ("Last login check", or(i.checked_at.map(time_text), "never passed")),
+        ("PostgreSQL", if i.postgres { "set up" } else { "not set up" }.into()),
+        ("Container", or(i.container.clone(), "not set up")),
+        ("Addons", path(&i.addons)),
+        ("Backups", path(&i.backups)),
+        ("Calls at a time", i.concurrency.to_string()),
+    ])
+}
+
+fn json(row: &InstanceRow) -> Value {
+    let i = &row.instance;
+    json!({
+        "id": i.id.to_string(),
+        "slug": i.slug,
+        "name": row.name,
+        "server": i.server_name,
+        "url": i.url,
+        "database": i.database,
+        "environment": i.environment,
+        "state": i.state,
+        "write_enabled": i.write_enabled,
+        "write_enabled_until": i.write_enabled_until.map(time_text),
+        "health": i.health,
+        "version": i.version.map(|v| v.to_string()),
+        "edition": i.edition,
+        "login": i.rpc.as_ref().map(|r| r.login.as_str()),
+        "dialect": i.rpc.as_ref().map(|r| r.dialect),
+        "login_refused": i.rpc.as_ref().is_some_and(|r| r.refused),
+        "checked_at": i.checked_at.map(time_text),
+        "postgres": i.postgres,
+        "container": i.container,
+        "addons": i.addons,
+        "backups": i.backups,
+        "concurrency": i.concurrency,
+        "created_at": time_text(i.created_at),
+        "updated_at": time_text(i.updated_at),
+    })
+}

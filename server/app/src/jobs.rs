@@ -1,0 +1,221 @@
+//! What a server does by itself. Every job may run on several nodes at once: each is harmless when it is done twice.
+use std::{sync::Arc, time::Duration};
+
+use admin::instances::Check;
+use futures_util::{StreamExt as _, stream};
+use kernel::{Code, Fault, Health, Instance, InstanceState, TimeDelta};
+use store::{audit, audit_log, calls, events, keys::KeyUse, registry::Registry};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::wiring::Node;
+
+/// Begun audit rows whose process is gone become `unknown` this long after their lease has run out.
+const SWEEP: Duration = Duration::from_secs(20);
+const HEALTH: Duration = Duration::from_mins(1);
+const USES: Duration = Duration::from_secs(10);
+const HOURLY: Duration = Duration::from_hours(1);
+const DAILY: Duration = Duration::from_hours(24);
+/// Jobs that clean up start a while after the server: a start is the busiest moment.
+const SETTLED: Duration = Duration::from_mins(2);
+/// How long the main audit log is kept.
+const LOG_DAYS: i64 = 365;
+/// Rows per deletion, so that calls get their turn between.
+const PRUNED: u32 = 2_000;
+/// How long an instance may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Instances asked at once.
+const ASKED: usize = 8;
+
+/// Starts all jobs; they end when the token is cancelled.
+pub fn start(node: &Node, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+    let parts = || Parts::of(node);
+    let watched = Arc::clone(&node.registry);
+    let stopped = stop.clone();
+    let watching = tokio::spawn(async move {
+        tokio::select! {
+            () = watched.watch() => {}
+            () = stopped.cancelled() => {}
+        }
+    });
+    vec![
+        watching,
+        tokio::spawn(announce(Arc::clone(&node.registry), node.changes.clone(), stop.clone())),
+        every(stop, SWEEP, Duration::ZERO, parts(), |p| async move { p.sweep().await }),
+        every(stop, USES, USES, parts(), |p| async move { p.uses().await }),
+        every(stop, HEALTH, Duration::from_secs(5), parts(), |p| async move { p.health().await }),
+        every(stop, HOURLY, SETTLED, parts(), |p| async move { p.hourly().await }),
+        every(stop, DAILY, SETTLED, parts(), |p| async move { p.daily().await }),
+    ]
+}
+
+/// What is left to write when the calls have ended.
+pub async fn last(node: &Node) {
+    Parts::of(node).uses().await;
+}
+
+/// Runs a job again and again. A run that lasts longer than its period delays the next; a panic ends this run alone.
+fn every<F, R>(stop: &CancellationToken, period: Duration, first: Duration, parts: Arc<Parts>, job: F) -> JoinHandle<()>
+where
+    F: Fn(Arc<Parts>) -> R + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        let mut wait = first;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stop.cancelled() => return,
+            }
+            let mut run = tokio::spawn(job(Arc::clone(&parts)));
+            tokio::select! {
+                ended = &mut run => if let Err(error) = ended {
+                    tracing::error!(%error, "a job ended badly; it runs again in time");
+                },
+                () = stop.cancelled() => {
+                    run.abort();
+                    return;
+                }
+            }
+            wait = period;
+        }
+    })
+}
+
+/// Tells open streams that lists of tools may have changed. The registry is read anew now and then without a change, so the number of
+/// the newest change decides.
+async fn announce(registry: Arc<Registry>, changes: watch::Sender<u64>, stop: CancellationToken) {
+    let mut snapshot = registry.current();
+    let mut seen = None;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = stop.cancelled() => return,
+        }
+        let current = registry.current();
+        if Arc::ptr_eq(&current, &snapshot) {
+            continue;
+        }
+        snapshot = current;
+        let newest = events::latest(registry.db()).await.ok();
+        if newest.is_none() || newest != seen {
+            seen = newest;
+            changes.send_modify(|n| *n += 1);
+        }
+    }
+}
+
+/// What the jobs work with.
+struct Parts {
+    admin: admin::Admin,
+    registry: Arc<Registry>,
+    keys: Arc<identity::Keys>,
+    idempotency: store::idempotency::Idempotency,
+    dispatch: Arc<dispatch::Dispatch>,
+    pool: backends::odoo::Pool,
+}
+impl Parts {
+    fn of(node: &Node) -> Arc<Self> {
+        Arc::new(Self {
+            admin: node.base.admin.clone(),
+            registry: Arc::clone(&node.registry),
+            keys: Arc::clone(&node.keys),
+            idempotency: node.idempotency.clone(),
+            dispatch: Arc::clone(&node.dispatch),
+            pool: node.pool.clone(),
+        })
+    }
+
+    async fn sweep(&self) {
+        match audit::sweep(&self.admin.db, self.admin.sources.now()).await {
+            Ok(0) => {}
+            Ok(calls) => tracing::warn!(calls, "calls whose process ended are unknown in the audit"),
+            Err(error) => logged("sweeping the audit", &error),
+        }
+    }
+
+    async fn uses(&self) {
+        let touched = self.keys.take_touched();
+        if touched.is_empty() {
+            return;
+        }
+        let uses: Vec<KeyUse> = touched
+            .into_iter()
+            .map(|t| KeyUse { key: t.key, at: t.at, address: t.address, count: i64::try_from(t.calls).unwrap_or(i64::MAX) })
+            .collect();
+        if let Err(error) = store::keys::record_uses(&self.admin.db, &uses).await {
+            logged("noting when keys were used", &error);
+        }
+    }
+
+    async fn hourly(&self) {
+        let now = self.admin.sources.now();
+        self.dispatch.clean();
+        match self.idempotency.clean(now).await {
+            Ok(rows) => tracing::debug!(rows, "expired idempotency keys are gone"),
+            Err(error) => logged("cleaning up idempotency keys", &error),
+        }
+        // Readers poll each second and read everything every twenty.
+        if let Err(error) = events::prune(&self.admin.db, now - TimeDelta::hours(24)).await {
+            logged("cleaning up events", &error);
+        }
+    }
+
+    async fn daily(&self) {
+        let (db, now) = (&self.admin.db, self.admin.sources.now());
+        let orgs = match store::orgs::list(db).await {
+            Ok(orgs) => orgs,
+            Err(error) => return logged("reading the organizations", &error),
+        };
+        for org in orgs {
+            let before = now - TimeDelta::days(org.audit_retention_days.into());
+            loop {
+                match calls::prune(db, org.organization.id, before, PRUNED).await {
+                    Ok(rows) if rows < u64::from(PRUNED) => break,
+                    Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                    Err(error) => {
+                        logged("deleting old audit rows", &error);
+                        break;
+                    }
+                }
+            }
+        }
+        if let Err(error) = audit_log::prune(db, now - TimeDelta::days(LOG_DAYS)).await {
+            logged("deleting old rows of the main audit log", &error);
+        }
+    }
+
+    /// Asks every active instance for its version, and notes what changed.
+    async fn health(&self) {
+        let snapshot = self.registry.current();
+        let active: Vec<Arc<Instance>> =
+            snapshot.all_instances().filter(|i| i.state == InstanceState::Active && i.rpc.is_some()).cloned().collect();
+        stream::iter(active).for_each_concurrent(ASKED, |instance| async move { self.ask(&instance).await }).await;
+    }
+
+    async fn ask(&self, instance: &Arc<Instance>) {
+        let (health, version) = match self.pool.check(instance, Instant::now() + PATIENCE).await {
+            Ok(found) => (Health::Up, Some(found.version)),
+            // It was not asked, or it answered something: it is not down.
+            Err(Fault::Refused(r)) if !matches!(r.code, Code::Unreachable | Code::Timeout) => (instance.health, None),
+            Err(fault) => {
+                tracing::debug!(instance = &*instance.slug, %fault, "an instance does not answer");
+                (Health::Down, None)
+            }
+        };
+        // Every note is an event, after which every node reads the registry again: only changes are noted.
+        if health == instance.health && version.is_none_or(|v| instance.version == Some(v)) {
+            return;
+        }
+        tracing::info!(instance = &*instance.slug, %health, "health changed");
+        let found = Check { health, version, edition: None, login: false };
+        if let Err(fault) = admin::instances::record_check(&self.admin, instance.org, instance.id, &found).await {
+            tracing::error!(instance = &*instance.slug, %fault, "the health of an instance could not be noted");
+        }
+    }
+}
+
+fn logged(what: &str, error: &store::StoreError) {
+    tracing::error!(error = error as &dyn std::error::Error, "{what} failed; it is tried again in time");
+}

@@ -1,0 +1,245 @@
+//! Who gets what: from the settings to the store, and from the store to a server.
+use std::{os::unix::fs::DirBuilderExt as _, sync::Arc};
+
+use admin::{Admin, By};
+use backends::odoo::{Credential, Credentials, Pool, PoolSettings};
+use dispatch::Dispatch;
+use futures_util::future::BoxFuture;
+use gateway::{Gateway, Gauge};
+use identity::Keys;
+use kernel::{Code, Instance, Networks, RpcConnection, Sources, refusal};
+use store::{
+    Db, DbUrl, Engine,
+    audit::{Audit, AuditSettings, AuditTask},
+    credentials::CredentialStore,
+    idempotency::Idempotency,
+    registry::Registry,
+    secrets,
+    security::{SecurityEvents, SecurityTask},
+    vault::Vault,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Settings,
+    failure::{Failure, Result},
+};
+
+/// The opened store with what administers it: all that a command needs.
+#[derive(Debug, Clone)]
+pub struct Base {
+    pub admin: Admin,
+    /// Who runs this process.
+    pub by: By,
+}
+impl Base {
+    /// Opens the store of these settings. SQLite is brought up to date by whoever opens it; PostgreSQL, which several nodes share,
+    /// only by `ocore migrate`.
+    pub async fn open(settings: &Settings) -> Result<Self> {
+        let db = connect(settings).await?;
+        let pending = db.pending_migrations().await?;
+        if !pending.is_empty() {
+            if db.engine() == Engine::Postgres {
+                return Err(Failure::failed(format!("The store lacks {}.", pending.join(", ")))
+                    .next("Run ocore migrate, once, before the new version serves."));
+            }
+            db.migrate().await?;
+        }
+        let sources = Sources::system();
+        let vault = Vault::open(&db, settings.key_source(), &sources).await?;
+        let admin = Admin {
+            db,
+            vault,
+            sources,
+            networks: Networks::new(settings.instance_networks.clone()),
+            tools: tools::CATALOGUE.iter().map(|t| t.facts.name).collect(),
+        };
+        Ok(Self { admin, by: By::Host { login: login() } })
+    }
+
+    /// Applies what is missing; gives the names.
+    pub async fn migrate(settings: &Settings) -> Result<Vec<String>> {
+        let db = connect(settings).await?;
+        let pending = db.pending_migrations().await?;
+        db.migrate().await?;
+        db.close().await;
+        Ok(pending)
+    }
+
+    pub async fn close(&self) {
+        self.admin.db.close().await;
+    }
+
+    /// The ways into instances, with the secrets of the store.
+    pub fn pool(&self) -> Pool {
+        let Admin { db, vault, sources, networks, .. } = &self.admin;
+        let store = CredentialStore::new(db.clone(), vault.clone(), sources.clone());
+        Pool::new(Arc::new(Stored(store)), networks.clone(), PoolSettings::default())
+    }
+}
+
+async fn connect(settings: &Settings) -> Result<Db> {
+    let folder = match &settings.database_url {
+        DbUrl::Sqlite(path) => path.parent().unwrap_or(&settings.data).to_owned(),
+        DbUrl::Postgres { .. } => settings.data.clone(),
+    };
+    for folder in [&settings.data, &folder] {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| {
+            Failure::because(&format!("The folder {} cannot be made", folder.display()), &e)
+                .next("Name another with --data or OCORE_DATA, or make it and give it to the user that runs ocore.")
+        })?;
+    }
+    Ok(Db::open(&settings.database_url).await?)
+}
+
+/// The name of whoever runs the process, for the main audit log.
+fn login() -> String {
+    let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    set("SUDO_USER").or_else(|| set("USER")).or_else(|| set("LOGNAME")).unwrap_or_else(|| "host".into())
+}
+
+/// The store as the backends see it: secrets go out, refusals come in.
+#[derive(Debug)]
+struct Stored(CredentialStore);
+impl Credentials for Stored {
+    fn open<'a>(&'a self, instance: &'a Instance, rpc: &'a RpcConnection) -> BoxFuture<'a, kernel::Result<Credential>> {
+        Box::pin(async move {
+            let found = self.0.open(instance.id, rpc.credential).await?;
+            let advice = format!(
+                "An administrator gives it again: ocore instance update {} --login {} --secret-stdin",
+                instance.slug, rpc.login
+            );
+            match found {
+                Some(opened) if opened.refused => {
+                    Err(refusal(Code::OdooError, format!("Odoo refused the login {} of {} before.", opened.login, instance.slug))
+                        .next(advice)
+                        .into())
+                }
+                Some(opened) => Ok(Credential { login: opened.login, secret: opened.secret }),
+                None => {
+                    Err(refusal(Code::NotConfigured, format!("{} has no login any more.", instance.slug)).next(advice).into())
+                }
+            }
+        })
+    }
+    fn refused<'a>(&'a self, _: &'a Instance, rpc: &'a RpcConnection) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            match self.0.mark_refused(rpc.credential, rpc.generation).await {
+                Ok(true) => tracing::warn!(login = rpc.login, "Odoo refused a login; it is not used again until it is changed"),
+                Ok(false) => {}
+                Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "a refused login could not be marked"),
+            }
+        })
+    }
+}
+
+/// Everything that a serving process is made of, in the order in which it is taken apart again.
+pub struct Node {
+    pub base: Base,
+    pub registry: Arc<Registry>,
+    pub keys: Arc<Keys>,
+    pub pool: Pool,
+    pub idempotency: Idempotency,
+    pub dispatch: Arc<Dispatch>,
+    pub gateway: Arc<Gateway>,
+    pub shutdown: CancellationToken,
+    /// Raised by the jobs when somebody's list of tools may have changed.
+    pub changes: watch::Sender<u64>,
+    audit_task: AuditTask,
+    security_task: SecurityTask,
+}
+impl Node {
+    /// Wants a Tokio runtime: it starts the tasks that write.
+    pub async fn start(settings: &Settings, base: Base) -> Result<Self> {
+        let Admin { db, vault, sources, .. } = &base.admin;
+        let (db, sources) = (db.clone(), sources.clone());
+        let registry = Arc::new(Registry::load(db.clone(), sources.clone()).await?);
+        let signing_key = secrets::named(&db, vault, secrets::CONFIRM_TOKENS, &sources).await?;
+        let audit_settings = AuditSettings {
+            queue_rows: settings.audit_queue_rows,
+            queue_bytes: settings.audit_queue_bytes,
+            ..AuditSettings::new(node_name())
+        };
+        let (audit, audit_task) = Audit::start(db.clone(), sources.clone(), audit_settings);
+        let (security, security_task) = SecurityEvents::start(db.clone(), sources.clone());
+        let idempotency = Idempotency::new(db.clone(), vault.clone(), sources.clone());
+        let pool = base.pool();
+        let keys = Arc::new(Keys::new(Arc::clone(&registry), sources.clone()));
+        let dispatch = Dispatch::new(dispatch::Parts {
+            registry: Arc::clone(&registry),
+            audit: audit.clone(),
+            idempotency: idempotency.clone(),
+            pool: pool.clone(),
+            sources: sources.clone(),
+            signing_key: *signing_key,
+            default_per_minute: Some(settings.calls_per_minute),
+        });
+        let shutdown = CancellationToken::new();
+        let (changes, changed) = watch::channel(0);
+        let gateway = Gateway::new(gateway::State {
+            config: gateway::Config {
+                public_url: settings.public_url.clone(),
+                origins: settings.allowed_origins.clone(),
+                trusted_proxies: settings.trusted_proxies.clone(),
+                legacy_sessions: settings.legacy_sessions,
+                metrics_token: settings.metrics_token.clone(),
+            },
+            keys: Arc::clone(&keys),
+            dispatch: Arc::clone(&dispatch),
+            sources: sources.clone(),
+            events: Arc::new(move |kind, address, detail| security.event(kind, address, detail)),
+            ready: ready(db),
+            changes: Some(changed),
+            gauges: gauges(&audit, &dispatch),
+            shutdown: shutdown.clone(),
+        })
+        .map_err(|e| Failure::because("The HTTP surface could not be made", &e))?;
+        Ok(Self { base, registry, keys, pool, idempotency, dispatch, gateway, shutdown, changes, audit_task, security_task })
+    }
+
+    /// Writes what waits and closes the store. Calls must have ended.
+    pub async fn close(self) {
+        self.security_task.close().await;
+        if self.audit_task.close().await.is_err() {
+            tracing::error!("audit rows were left unwritten");
+        }
+        self.base.close().await;
+    }
+}
+
+/// Whether the store answers.
+fn ready(db: Db) -> Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync> {
+    Arc::new(move || {
+        let db = db.clone();
+        Box::pin(async move { store::events::latest(&db).await.is_ok() })
+    })
+}
+
+fn gauges(audit: &Audit, dispatch: &Arc<Dispatch>) -> Vec<Gauge> {
+    let of_audit = |name, help, read: fn(&store::audit::AuditMetrics) -> u64| {
+        let audit = audit.clone();
+        Gauge { name, help, read: Arc::new(move || i64::try_from(read(&audit.metrics())).unwrap_or(i64::MAX)) }
+    };
+    let running = Arc::downgrade(dispatch);
+    vec![
+        of_audit("ocore_audit_rows_waiting", "Audit rows that wait to be written.", |m| m.waiting as u64),
+        of_audit("ocore_audit_rows_written", "Audit rows written since the start.", |m| m.rows),
+        of_audit("ocore_audit_write_failures", "Audit transactions that failed since the start.", |m| m.failures),
+        of_audit("ocore_audit_rows_rejected", "Audit rows that the store refused since the start.", |m| m.rejected),
+        of_audit("ocore_audit_calls_refused", "Calls refused since the start because the audit queue was full.", |m| m.busy),
+        Gauge {
+            name: "ocore_dispatch_calls_running",
+            help: "Calls under way, those whose client went away included.",
+            read: Arc::new(move || running.upgrade().map_or(0, |d| i64::try_from(d.in_flight()).unwrap_or(i64::MAX))),
+        },
+    ]
+}
+
+/// Names this process in its audit rows: the host, and a number that another process on it does not have.
+#[expect(clippy::disallowed_methods, reason = "the machine's own name")]
+fn node_name() -> String {
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let host = host.trim();
+    format!("{}:{}", if host.is_empty() { "host" } else { host }, std::process::id())
+}
