@@ -66,7 +66,24 @@ lint: rust ## Formatting, lints, licences and advisories
 
 .PHONY: test
 test: rust ## Everything: lints, unit tests, real Odoos, real PostgreSQL, real clients
-	tests/run
+	@mkdir -p '$(TARGET)'; logs='$(TARGET)'; \
+	echo 'Bringing up the Odoos and the clients in the background; logs are in '"$$logs" >&2; \
+	$(STACK) up >"$$logs/test-stack.log" 2>&1 & stack=$$!; \
+	tests/clients/setup >"$$logs/test-clients.log" 2>&1 & clients=$$!; \
+	trap 'kill $$stack $$clients 2>/dev/null || true' EXIT; \
+	$(MAKE) --no-print-directory lint; \
+	cargo build -p ocore --features conformance; \
+	cp '$(OCORE)' '$(OCORE)-conformance'; \
+	cargo build --workspace; \
+	wait $$clients || { tail -n 20 "$$logs/test-clients.log" >&2; echo 'error: the test clients could not be installed' >&2; exit 1; }; \
+	wait $$stack || { tail -n 20 "$$logs/test-stack.log" >&2; echo 'error: the Odoo stack could not be started' >&2; exit 1; }; \
+	trap - EXIT; \
+	export OCORE_TEST_REQUIRE=1 OCORE_TEST_STORE_PG="$$($(STACK) pgstore)" OCORE_CONFORMANCE_PROGRAM="$(abspath $(OCORE))-conformance"; \
+	if command -v cargo-nextest >/dev/null; then cargo nextest run --workspace --exclude tests; \
+	else cargo test --workspace --exclude tests --bins --lib --tests; fi; \
+	cargo test --doc -p tools; \
+	cargo test -p tests; \
+	if [ -x tests/run ]; then tests/run; fi
 
 .PHONY: test-quick
 test-quick: rust ## What needs neither Docker nor Odoo

@@ -3,7 +3,19 @@ use std::{collections::BTreeMap, env, error::Error, fmt::Write as _, fs, path::P
 
 /// The categories that there may be; a folder of another name fails the build.
 const CATEGORIES: [&str; 14] = [
-    "attachments", "context", "export", "files", "metadata", "modules", "monitoring", "orm", "platform", "reports", "search", "shell", "sql",
+    "attachments",
+    "context",
+    "export",
+    "files",
+    "metadata",
+    "modules",
+    "monitoring",
+    "orm",
+    "platform",
+    "reports",
+    "search",
+    "shell",
+    "sql",
     "system",
 ];
 
@@ -36,7 +48,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         writeln!(modules, "}}")?;
     }
-    writeln!(modules, "/// Every tool, sorted by category, then name.\npub static CATALOGUE: [Tool; {}] = [\n{rows}];", seen.len())?;
+    writeln!(
+        modules,
+        "/// Every tool, sorted by category, then name.\npub static CATALOGUE: [Tool; {}] = [\n{rows}];",
+        seen.len()
+    )?;
     fs::write(Path::new(&env::var("OUT_DIR")?).join("catalogue.rs"), modules)?;
     Ok(())
 }

@@ -136,8 +136,11 @@ fn keys_stop_working_and_the_door_says_why() {
     }
     assert!(audit(&ocore, "acme").iter().all(|r| r["code"] != "unauthorized"));
 
-    // Expired.
-    let (code, _, body) = run(status(&ocore.key(&["--expires", "2020-01-01"])));
+    // Expired: a key that has a moment to live.
+    let soon = kernel::time_text(kernel::Sources::system().now() + kernel::TimeDelta::seconds(3));
+    let short_lived = ocore.key(&["--expires", &soon]);
+    std::thread::sleep(Duration::from_secs(4));
+    let (code, _, body) = run(status(&short_lived));
     assert_eq!(code, 401, "{body}");
     assert!(body.contains("expired"), "{body}");
     row(&ocore, "acme", "unauthorized", |_| true);

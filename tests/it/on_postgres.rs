@@ -10,7 +10,8 @@ fn two_nodes_on_one_postgresql() {
     let Some(odoo) = Odoo::shared(19) else { return };
     let Ok(server) = stack(&["pgstore"]) else { return cannot_run("the stack tells no PostgreSQL for ocore's own store") };
     let name = format!("ocore_it_{}", std::process::id());
-    stack(&["psql", "postgres", &format!("CREATE DATABASE {name}")]).expect("a database");
+    let role = server.split("://").nth(1).and_then(|r| r.split([':', '@']).next()).expect("a role");
+    stack(&["psql", "postgres", &format!("CREATE DATABASE {name} OWNER {role}")]).expect("a database");
     let (head, _) = server.rsplit_once('/').expect("a URL with a database");
     let url = format!("{head}/{name}");
 

@@ -12,7 +12,7 @@ use std::{
 use figment::{
     Figment, Metadata, Profile, Provider,
     providers::{Format as _, Toml},
-    value::{Dict, Map, Value as Figured},
+    value::{Dict, Map, Tag, Value as Figured},
 };
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -335,11 +335,24 @@ fn parse_file(path: &Path, text: &str) -> Result<Dict> {
         let Some(value) = parsed.get(key.name) else { continue };
         let value = match (key.kind, value) {
             (Kind::List, Figured::String(_, text)) => list(text),
-            _ => value.clone(),
+            _ => untagged(value),
         };
         values.insert(key.name.into(), value);
     }
     Ok(values)
+}
+
+/// The value without the mark of where it was parsed: it is marked anew with the file that it came from.
+fn untagged(value: &Figured) -> Figured {
+    match value {
+        Figured::String(_, text) => Figured::from(text.clone()),
+        Figured::Char(_, letter) => Figured::from(*letter),
+        Figured::Bool(_, flag) => Figured::from(*flag),
+        Figured::Num(_, number) => Figured::Num(Tag::Default, *number),
+        Figured::Empty(_, empty) => Figured::Empty(Tag::Default, *empty),
+        Figured::Array(_, items) => Figured::Array(Tag::Default, items.iter().map(untagged).collect()),
+        Figured::Dict(_, items) => Figured::Dict(Tag::Default, items.iter().map(|(k, v)| (k.clone(), untagged(v))).collect()),
+    }
 }
 
 /// The settings in the environment, and remarks about what looks like one and is none. Unknown variables are no error: container
@@ -625,6 +638,7 @@ fn wrap(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write configuration files")]
 mod tests {
     use super::*;
 

@@ -208,7 +208,8 @@ fn greeting(url: &str, key: &str, demo: &Demo, answer: &Value) -> String {
         _ => "-".to_owned(),
     };
     let rows: Vec<Vec<String>> = records.iter().map(|r| ["name", "email", "city"].iter().map(|n| cell(r, n)).collect()).collect();
-    let table = terminal::table(&["  NAME", "EMAIL", "CITY"], &rows, "  (no companies in this database)").replace('\n', "\n  ");
+    let table = terminal::table(&["NAME", "EMAIL", "CITY"], &rows, "(no companies in this database)");
+    let table = table.lines().fold(String::new(), |text, line| text + "  " + line + "\n");
     let base = url.trim_end_matches("/mcp");
     format!(
         "\nAsked  {NAME}_search_read {QUESTION}\n\
@@ -222,8 +223,6 @@ fn greeting(url: &str, key: &str, demo: &Demo, answer: &Value) -> String {
          \x20   -H 'Accept: application/json, text/event-stream' -H 'MCP-Protocol-Version: 2025-11-25' \\\n\
          \x20   -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}}'\n\n\
          It serves until Ctrl-C.",
-        demo.odoo_url,
-        demo.odoo_database,
-        table.trim_end(),
+        demo.odoo_url, demo.odoo_database, table,
     )
 }

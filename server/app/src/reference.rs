@@ -177,6 +177,7 @@ fn describe(command: &clap::Command, name: &str, text: &mut String) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test reads the book")]
 mod tests {
     use super::*;
 

@@ -1,6 +1,14 @@
 //! Against real Odoos: `OCORE_TEST_ODOO_URL_19` and `OCORE_TEST_ODOO_DB_19` (likewise `_14`) name a server and a throw-away
 //! database with demonstration data and the login admin/admin; `OCORE_TEST_ODOO_KEY_19` an API key of admin. What is not set is
 //! skipped with a word.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "a test fails by panicking and says what it skips"
+)]
 mod common;
 
 use std::future::Future;
@@ -72,8 +80,12 @@ fn names(list: &[&str]) -> Vec<String> {
 #[tokio::test]
 async fn the_verbs_work_by_every_dialect() {
     everywhere(|version, name, bench| async move {
-        let checked = bench.pool.check(&bench.instance, tokio::time::Instant::now() + std::time::Duration::from_secs(60)).await.unwrap();
-        assert_eq!((checked.version.major, checked.uid, checked.dialect.as_str(), checked.edition.as_str()), (version, 2, name, "community"));
+        let checked =
+            bench.pool.check(&bench.instance, tokio::time::Instant::now() + std::time::Duration::from_mins(1)).await.unwrap();
+        assert_eq!(
+            (checked.version.major, checked.uid, checked.dialect.as_str(), checked.edition.as_str()),
+            (version, 2, name, "community")
+        );
         let reader = bench.reader();
         assert_eq!(reader.version().await.unwrap().major, version);
         assert!(reader.server_version().await.unwrap().server_serie.starts_with(&version.to_string()));
@@ -81,11 +93,24 @@ async fn the_verbs_work_by_every_dialect() {
 
         let writer = bench.writer();
         let model = "res.partner";
-        let ids = writer.create(model, vec![object(json!({"name": "Zig", "comment": null})), object(json!({"name": "Zag", "email": "z@z.z"}))]).await.unwrap();
+        let ids = writer
+            .create(
+                model,
+                vec![object(json!({"name": "Zig", "comment": null})), object(json!({"name": "Zag", "email": "z@z.z"}))],
+            )
+            .await
+            .unwrap();
         assert_eq!(ids.len(), 2);
         let domain = json!([["id", "in", ids]]);
         let rows = reader
-            .search_read(&Search { model: model.into(), domain: domain.clone(), fields: names(&["name", "email", "id"]), order: Some("name desc".into()), limit: 10, offset: 0 })
+            .search_read(&Search {
+                model: model.into(),
+                domain: domain.clone(),
+                fields: names(&["name", "email", "id"]),
+                order: Some("name desc".into()),
+                limit: 10,
+                offset: 0,
+            })
             .await
             .unwrap();
         let found: Vec<_> = rows.records.iter().map(|r| (r.id(), r.parse()["name"].as_str().unwrap().to_owned())).collect();
@@ -96,14 +121,20 @@ async fn the_verbs_work_by_every_dialect() {
         assert!(if version >= 16 { bounded == 1 } else { bounded > 1 });
         assert_eq!(reader.search_ids(model, &domain, 1, 1, Some("name")).await.unwrap(), [ids[0]]);
 
-        writer.write(model, &ids[..1], object(json!({"name": "Zog", "category_id": [[0, 0, {"name": "New tag"}]]}))).await.unwrap();
+        writer
+            .write(model, &ids[..1], object(json!({"name": "Zog", "category_id": [[0, 0, {"name": "New tag"}]]})))
+            .await
+            .unwrap();
         let rows = reader.read(model, &[ids[1], 99_999_999, ids[0]], &names(&["name", "category_id"])).await.unwrap();
         assert_eq!(rows.records.iter().map(backends::odoo::Record::id).collect::<Vec<_>>(), [ids[1], ids[0]]);
         assert_eq!(rows.records[1].parse()["name"], "Zog");
 
         let copy = writer.copy(model, ids[0], object(json!({"name": "Copy"}))).await.unwrap();
         assert!(copy > ids[0]);
-        assert_eq!(reader.names(model, &[copy, 99_999_999, ids[1]]).await.unwrap(), [(copy, "Copy".to_owned()), (ids[1], "Zag".to_owned())]);
+        assert_eq!(
+            reader.names(model, &[copy, 99_999_999, ids[1]]).await.unwrap(),
+            [(copy, "Copy".to_owned()), (ids[1], "Zag".to_owned())]
+        );
         writer.write(model, &[copy], object(json!({"active": false}))).await.unwrap();
         assert_eq!(reader.names(model, &[copy]).await.unwrap().len(), 1, "archived ones too");
         writer.unlink(model, &[ids[0], ids[1], copy]).await.unwrap();

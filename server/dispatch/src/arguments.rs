@@ -31,7 +31,7 @@ pub struct Common {
 }
 
 fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
-    refusal(Code::InvalidArgument, message)
+    refusal(Code::InvalidArgument, message).next("The server's instructions explain the arguments that every tool takes.")
 }
 
 /// Splits the arguments into the common ones and the tool's own.
@@ -115,7 +115,7 @@ fn unknown_argument(unknown: &str, entry: &Entry) -> Refusal {
     let names: Vec<&str> = entry.properties.iter().map(String::as_str).chain(COMMON).collect();
     let near = names
         .iter()
-        .map(|n| (strsim::jaro_winkler(unknown, n), n))
+        .map(|n| (strsim::jaro_winkler(&shown, n), n))
         .filter(|(score, _)| *score > 0.75)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, n)| format!(" Did you mean {n}?"))

@@ -1,5 +1,6 @@
 //! Every call, from its name to its audit row. The order of the stages is the security property.
 use std::{
+    collections::HashMap,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
@@ -7,7 +8,8 @@ use std::{
 
 use backends::{Scope, odoo::Pool};
 use futures_util::FutureExt as _;
-use kernel::{Access, Actor, CallId, Code, Fault, Instance, Permit, Plan, Progress, Refusal, Result, Sources, WritePermit, policy, refusal};
+use parking_lot::Mutex;
+use kernel::{Access, Actor, CallId, Code, Fault, Instance, KeyId, Permit, Plan, Progress, Refusal, Result, Sources, WritePermit, policy, refusal};
 use serde::Serialize;
 use serde_json::{
     Value, json,
@@ -61,6 +63,8 @@ pub struct Dispatch {
     rates: Rates,
     default_per_minute: u32,
     running: TaskTracker,
+    /// Refusals at the door by key and code: the minute, and how many in it.
+    doors: Mutex<HashMap<(KeyId, Code), (i64, u64)>>,
 }
 
 /// One call, as a façade understood it.
@@ -132,6 +136,7 @@ impl Dispatch {
             rates: Rates::default(),
             default_per_minute: parts.default_per_minute.unwrap_or(DEFAULT_PER_MINUTE),
             running: TaskTracker::new(),
+            doors: Mutex::default(),
         })
     }
 
@@ -186,9 +191,24 @@ impl Dispatch {
         Running { progress, done, cancel: token.drop_guard() }
     }
 
-    /// The row of a known key that was refused before there was an actor.
+    /// The row of a known key that was refused before there was an actor. One per key, reason and minute: somebody who goes on
+    /// knocking must not fill the audit of the organization whose key it was.
     pub async fn refused_at_the_door(&self, door: &Door) {
-        let (row, end) = door.row(&self.sources);
+        let minute = self.sources.now().timestamp() / 60;
+        let knocks = {
+            let mut doors = self.doors.lock();
+            if doors.len() > 10_000 {
+                doors.retain(|_, (last, _)| *last == minute);
+            }
+            let (last, knocks) = doors.entry((door.key, door.refusal.code)).or_insert((minute, 0));
+            if *last == minute && *knocks > 0 {
+                *knocks += 1;
+                return;
+            }
+            *last = minute;
+            std::mem::replace(knocks, 1)
+        };
+        let (row, end) = door.row(&self.sources, knocks.saturating_sub(1));
         if self.audit.record(row, end).await.is_err() {
             tracing::error!(key = %door.key, code = %door.refusal.code, "a refusal at the door could not be audited");
         }
@@ -212,9 +232,11 @@ impl Dispatch {
     async fn audited(&self, call: Call, cancel: CancellationToken, progress: watch::Sender<Progress>) -> Answer {
         let mut trail = Trail::new(&call.actor, &call.name, &call.arguments, &self.sources);
         let mut max_bytes = arguments::DEFAULT_BYTES;
-        let result = self.stages(&mut trail, call, &mut max_bytes, cancel, progress).await;
+        let staged = AssertUnwindSafe(self.stages(&mut trail, call, &mut max_bytes, cancel, progress)).catch_unwind().await;
+        let result = staged.unwrap_or_else(|_| Err(Fault::failed("a stage panicked")));
         // 9 shape
         let wrote = trail.began.is_some();
+        let replayed = matches!(result, Ok(Done::Stored(_)));
         let (answer, outcome, affected) = match result {
             Ok(Done::Ran(reply, notes)) => finished(reply, max_bytes, notes, wrote),
             Ok(Done::Planned { plan, asked, token, notes }) => (planned(&plan, asked, token, notes), Outcome::Planned, Some(plan.affected)),
@@ -227,7 +249,8 @@ impl Dispatch {
             }
         };
         // 10 audit complete
-        let summary = answer.text.as_deref().unwrap_or(answer.body.get());
+        let shown = answer.text.as_deref().unwrap_or(answer.body.get());
+        let summary = if replayed { &format!("Answered with the outcome of an earlier call: {shown}") } else { shown };
         let (id, tool) = (trail.row.id, trail.row.tool.clone());
         match trail.close(&self.audit, outcome, answer.code, summary, affected).await {
             Ok(()) => answer,
@@ -259,37 +282,44 @@ impl Dispatch {
         let Call { actor, view, name, arguments } = call;
         let snapshot = self.registry.current();
         let now = trail.started_at();
+        // The rate of stage 2 comes first: names that do not exist must cost as much as those that do.
+        if !actor.fresh(now) {
+            return Err(refusal(Code::Unauthorized, "It was too long ago that this key was verified.").next("Call again.").into());
+        }
+        let per_minute = actor.permissions().rate_per_minute.unwrap_or(self.default_per_minute);
+        self.rates.charge(actor.key(), per_minute, "").inspect_err(|_| trail.rate_refused = true)?;
         // 1 resolve
         let (entry, instance) = self.catalogue.resolve(&name, &actor, &view, &snapshot)?;
         let tool = entry.tool;
         trail.resolved(tool, instance.as_ref());
         // 2 authorize
-        if !actor.fresh(now) {
-            return Err(refusal(Code::Unauthorized, "It was too long ago that this key was verified.").next("Call again.").into());
-        }
         let permit = policy::decide(&actor, &tool.facts, instance.as_deref(), now)?;
-        self.charge(&actor, tool).inspect_err(|_| trail.rate_refused = true)?;
+        if let Some(own) = tool.per_minute {
+            self.rates.charge(actor.key(), own, tool.facts.name).inspect_err(|_| trail.rate_refused = true)?;
+        }
         // 3 prepare
         let (common, own) = arguments::split(arguments, entry, actor.permissions())?;
         *max_bytes = common.max_bytes;
         let deadline = Instant::now() + common.deadline;
-        let arguments = fingerprint(&own);
+        // The context is part of what was planned: another company is another call.
+        let arguments = fingerprint(&json!([own, format!("{:?}", common.context)]));
         let prepared = (tool.prepare)(own)?;
         let read = self.read_cx(&actor, &view, entry, instance.as_ref(), &common, &snapshot, deadline, (cancel.clone(), progress));
         match prepared {
             Prepared::Read(body) => {
+                trail.reads();
                 // 8 run: a read ends when nobody waits for it any more
                 let run = AssertUnwindSafe(body.run(&read)).catch_unwind();
                 let reply = tokio::select! {
                     ended = run => ended.unwrap_or_else(|_| Err(Fault::failed("a tool panicked"))),
                     () = tokio::time::sleep_until(deadline + GRACE) => Err(too_slow(&common)),
-                    () = cancel.cancelled() => Err(refusal(Code::Cancelled, "The call was cancelled.").into()),
+                    () = cancel.cancelled() => Err(refusal(Code::Cancelled, "The call was cancelled.").next("Call again if you still want it.").into()),
                 }?;
                 Ok(Done::Ran(reply, Vec::new()))
             }
             Prepared::Write(body) => {
                 let bound = Bound { actor: &actor, tool: tool.facts.name, instance: instance.as_ref().map(|i| i.id), arguments };
-                self.write(trail, tool, &permit, body, read, &common, &bound, deadline).await
+                self.write(trail, tool, &permit, body, read, &common, &bound, deadline, &cancel).await
             }
         }
     }
@@ -306,6 +336,7 @@ impl Dispatch {
         common: &Common,
         bound: &Bound<'_>,
         deadline: Instant,
+        cancel: &CancellationToken,
     ) -> Result<Done> {
         // 4 guard, and 6 intent: dry_run wins over confirm, and is answered even where the run would be refused
         if common.dry_run {
@@ -315,50 +346,74 @@ impl Dispatch {
             return Ok(Done::Planned { plan, asked: true, token: None, notes });
         }
         let write = permit.write()?;
+        // Before the plan: the retry of a call that was done must get its outcome, not a plan of what is left.
+        if let Some(key) = &common.idempotency_key
+            && let Some(outcome) = self.claim(bound, key, trail.row.id).await?
+        {
+            return Ok(Done::Stored(outcome));
+        }
+        let ran = match self.confirmed(tool, &*body, &read, common, bound, deadline, cancel).await {
+            Ok(None) => self.run(trail, write, body, read, deadline).await.map(|reply| Done::Ran(reply, Vec::new())),
+            Ok(Some(planned)) => Ok(planned),
+            Err(fault) => Err(fault),
+        };
+        if let Some(key) = &common.idempotency_key {
+            self.remember(bound.actor, key, trail.row.id, &ran).await;
+        }
+        ran
+    }
+
+    /// Stage 6: none when the run may go on, else the plan with a token for it.
+    #[expect(clippy::too_many_arguments, reason = "as above")]
+    async fn confirmed(
+        &self,
+        tool: &'static Tool,
+        body: &dyn PreparedWrite,
+        read: &ReadCx,
+        common: &Common,
+        bound: &Bound<'_>,
+        deadline: Instant,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Done>> {
         if tool.facts.access == Access::Destructive || body.needs_confirm() {
             // Planned again at the run: what was true when the caller looked may not be true any more.
-            let plan = preview(&*body, &read, common, deadline).await?;
+            let plan = tokio::select! {
+                plan = preview(body, read, common, deadline) => plan?,
+                () = cancel.cancelled() => return Err(cancelled()),
+            };
             match &common.confirm_token {
                 Some(token) => self.signer.check(token, bound, &plan, self.sources.now())?,
                 None if common.confirm => {}
                 None => {
                     let token = Some(self.signer.token(bound, &plan, self.sources.now()));
-                    return Ok(Done::Planned { plan, asked: false, token, notes: Vec::new() });
+                    return Ok(Some(Done::Planned { plan, asked: false, token, notes: Vec::new() }));
                 }
             }
-        }
-        if let Some(key) = &common.idempotency_key {
-            let call = trail.row.id;
-            check_key(key)?;
-            match self.idempotency.claim(bound.actor.key(), key, scoped(bound), call).await? {
-                Claim::New => {}
-                Claim::Lost(earlier) => {
-                    return Err(Fault::unknown(
-                        format!("An earlier call with this idempotency_key was cut off; what it did is unknown (audit row {earlier})."),
-                        "Read the records to see what was done, then use a new key.",
-                    ));
-                }
-                Claim::Done(outcome) => {
-                    let body = RawValue::from_string(outcome).map_err(|_| Fault::failed("a stored outcome"))?;
-                    return Ok(Done::Stored(body));
-                }
-                Claim::Running => {
-                    return Err(refusal(Code::Busy, "A call with this idempotency_key is still running.")
-                        .next("Wait for it, then call again with the same key to get its outcome.")
-                        .into());
-                }
-                Claim::Mismatch => {
-                    return Err(refusal(Code::Conflict, "This idempotency_key was used with other arguments or another tool.")
-                        .next("Use a new key for a new call.")
-                        .into());
-                }
+            // Nothing has begun yet, and whoever asked is gone.
+            if cancel.is_cancelled() {
+                return Err(cancelled());
             }
         }
-        let ran = self.run(trail, write, body, read, deadline).await;
-        if let Some(key) = &common.idempotency_key {
-            self.remember(bound.actor, key, trail.row.id, &ran).await;
+        Ok(None)
+    }
+
+    /// Claims an idempotency key; gives the outcome of the call that had it before.
+    async fn claim(&self, bound: &Bound<'_>, key: &str, call: CallId) -> Result<Option<Box<RawValue>>> {
+        check_key(key)?;
+        match self.idempotency.claim(bound.actor.key(), key, scoped(bound), call).await? {
+            Claim::New => Ok(None),
+            Claim::Done(outcome) => Ok(Some(RawValue::from_string(outcome).map_err(|_| Fault::failed("a stored outcome"))?)),
+            Claim::Lost(earlier) => Err(Fault::unknown(
+                format!("An earlier call with this idempotency_key was cut off; what it did is unknown (audit row {earlier})."),
+                "Read the records to see what was done, then use a new key.",
+            )),
+            Claim::Running => Err(refusal(Code::Busy, "A call with this idempotency_key is still running.")
+                .next("Wait for it, then call again with the same key to get its outcome.")
+                .into()),
+            Claim::Mismatch => Err(refusal(Code::Conflict, "This idempotency_key was used with other arguments or another tool.")
+                .next("Use a new key for a new call.")
+                .into()),
         }
-        ran.map(|reply| Done::Ran(reply, Vec::new()))
     }
 
     /// 7 audit begin, 8 run.
@@ -376,28 +431,23 @@ impl Dispatch {
     }
 
     /// The outcome for the next call with the same key; what never reached Odoo is forgotten, so that it can be tried again.
-    async fn remember(&self, actor: &Actor, key: &str, call: CallId, ran: &Result<Reply>) {
+    async fn remember(&self, actor: &Actor, key: &str, call: CallId, ran: &Result<Done>) {
         let kept = match ran {
-            Ok(reply) => self.idempotency.finish(actor.key(), key, call, reply.body.get()).await,
+            Ok(Done::Ran(reply, _)) if reply.body.get().len() > arguments::DEFAULT_BYTES => {
+                let body = json!({"notes": ["The write was done. Its answer was too long to be kept; read the records to see it."]});
+                self.idempotency.finish(actor.key(), key, call, &body.to_string()).await
+            }
+            Ok(Done::Ran(reply, _)) => self.idempotency.finish(actor.key(), key, call, reply.body.get()).await,
             Err(Fault::Unknown { .. }) => {
                 // The same key must not run it a second time; the next caller is told the same.
                 let body = json!({"code": Code::OutcomeUnknown, "message": "The outcome of the call with this idempotency_key is unknown.",
                     "next": "Read the records to see what was done, then use a new key."});
                 self.idempotency.finish(actor.key(), key, call, &body.to_string()).await
             }
-            Err(_) => self.idempotency.release(actor.key(), key, call).await,
+            _ => self.idempotency.release(actor.key(), key, call).await,
         };
         if kept.is_err() {
             tracing::warn!("the outcome of an idempotent call could not be kept; its key expires by itself");
-        }
-    }
-
-    fn charge(&self, actor: &Actor, tool: &'static Tool) -> std::result::Result<(), Refusal> {
-        let per_minute = actor.permissions().rate_per_minute.unwrap_or(self.default_per_minute);
-        self.rates.charge(actor.key(), per_minute, "")?;
-        match tool.per_minute {
-            Some(own) => self.rates.charge(actor.key(), own, tool.facts.name),
-            None => Ok(()),
         }
     }
 
@@ -421,11 +471,10 @@ impl Dispatch {
             None => Err(refusal(Code::NotConfigured, "This tool works on no instance.")),
         };
         let directory = if instance.is_none() {
-            Directory {
-                instances: view.instances(actor, snapshot).map(Arc::clone).collect(),
-                servers: snapshot.servers(actor.org()).to_vec(),
-                operator: actor.operator(),
-            }
+            let instances: Vec<_> = view.instances(actor, snapshot).map(Arc::clone).collect();
+            let all = actor.permissions().instances.is_all();
+            let servers = snapshot.servers(actor.org()).iter().filter(|s| all || instances.iter().any(|i| i.server == s.id));
+            Directory { servers: servers.map(Arc::clone).collect(), instances, operator: actor.operator() }
         } else {
             Directory::default()
         };
@@ -460,6 +509,10 @@ async fn preview(body: &dyn PreparedWrite, read: &ReadCx, common: &Common, deadl
         plan = AssertUnwindSafe(body.preview(read)).catch_unwind() => plan.unwrap_or_else(|_| Err(Fault::failed("a plan panicked"))),
         () = tokio::time::sleep_until(deadline + GRACE) => Err(too_slow(common)),
     }
+}
+
+fn cancelled() -> Fault {
+    refusal(Code::Cancelled, "The call was cancelled before anything was changed.").next("Call again if you still want it.").into()
 }
 
 fn too_slow(common: &Common) -> Fault {

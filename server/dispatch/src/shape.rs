@@ -85,10 +85,29 @@ fn cut(object: &mut Map<String, Value>, list: &str, total: usize, shown: usize, 
 /// Without a list: the largest values go first, each named, so that what is left is whole.
 fn shrink(object: &mut Map<String, Value>, max_bytes: usize) {
     let mut dropped = Vec::new();
-    while object.values().map(|v| v.to_string().len()).sum::<usize>() > max_bytes && object.len() > 1 {
-        let Some(largest) = object.iter().max_by_key(|(_, v)| v.to_string().len()).map(|(k, _)| k.clone()) else { break };
+    let mut cut = Vec::new();
+    loop {
+        let sizes: Vec<(String, usize)> = object.iter().map(|(k, v)| (k.clone(), v.to_string().len())).collect();
+        let total: usize = sizes.iter().map(|(_, size)| size).sum();
+        let Some((largest, size)) = sizes.into_iter().max_by_key(|(_, size)| *size).filter(|_| total > max_bytes) else { break };
+        // What is a list keeps its head; anything else goes whole.
+        if let Some(Value::Array(items)) = object.get_mut(&largest)
+            && items.len() > 1
+        {
+            let of = items.len();
+            let room = max_bytes.saturating_sub(total - size + 300);
+            items.truncate(fitting(items.iter().map(|i| i.to_string().len() + 1), room).min(of - 1));
+            cut.push(json!({"list": largest, "shown": items.len(), "of": of}));
+            continue;
+        }
         object.shift_remove(&largest);
         dropped.push(largest);
+    }
+    if dropped.is_empty() && !cut.is_empty() {
+        object.insert(
+            "truncated".into(),
+            json!({"lists": cut, "limit_kb": max_bytes / 1024, "next": "Raise max_response_size (KB, at most 1024), or ask for less."}),
+        );
     }
     if !dropped.is_empty() {
         object.insert(
@@ -215,5 +234,9 @@ mod tests {
         let v = parsed(&shape(reply(&body, Format::Json), 1024, vec![]).unwrap());
         assert_eq!(v["ok"], true);
         assert_eq!(v["truncated"]["left_out"], json!(["result"]));
+        let body = json!({"result": (0..5000).collect::<Vec<_>>()});
+        let shaped = shape(reply(&body, Format::Json), 1024, vec![]).unwrap();
+        assert!(shaped.body.get().len() <= 1024, "{}", shaped.body.get().len());
+        assert_eq!(parsed(&shaped)["truncated"]["lists"][0]["of"], 5000);
     }
 }

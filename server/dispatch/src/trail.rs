@@ -23,7 +23,8 @@ pub struct Door {
     pub refusal: Refusal,
 }
 impl Door {
-    pub(crate) fn row(&self, sources: &Sources) -> (CallRow, CallEnd) {
+    /// `before`: refusals of the same kind that were counted and had no row of their own.
+    pub(crate) fn row(&self, sources: &Sources, before: u64) -> (CallRow, CallEnd) {
         let row = CallRow {
             id: CallId::new(sources),
             org: self.org,
@@ -41,7 +42,9 @@ impl Door {
             arguments: "{}".to_owned(),
             started_at: sources.now(),
         };
-        (row, end(Outcome::Refused, Some(self.refusal.code), &self.refusal.message, Duration::ZERO, None))
+        let more = if before > 0 { format!(" ({before} more in the minute of the last row)") } else { String::new() };
+        let summary = format!("{}{more}", self.refusal.message);
+        (row, end(Outcome::Refused, Some(self.refusal.code), &summary, Duration::ZERO, None))
     }
 }
 
@@ -84,6 +87,10 @@ impl Trail {
     }
     pub fn started_at(&self) -> Timestamp {
         self.row.started_at
+    }
+    /// What the arguments decided: this call reads.
+    pub fn reads(&mut self) {
+        self.row.access = "read";
     }
     /// Stage 7: the row is committed before anything happens.
     pub async fn begin(&mut self, audit: &Audit, permit: &WritePermit) -> Result<Began> {

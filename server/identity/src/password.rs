@@ -8,13 +8,19 @@ use kernel::{Code, ExposeSecret as _, Fault, Result, SecretString, Sources, refu
 /// The shortest password that is taken.
 pub const LEAST: usize = 12;
 
+/// The longest, in bytes: hashing must not become a way to keep the server busy.
+const MOST: usize = 1024;
+
 /// The PHC text of a password's hash. Takes some 20 ms of a core, on a thread of its own.
 ///
 /// # Errors
 /// Refuses passwords shorter than [`LEAST`] characters or longer than 1,024 bytes.
 pub async fn hash(password: SecretString, sources: &Sources) -> Result<String> {
     let text = password.expose_secret();
-    if text.chars().count() < LEAST || text.len() > 1024 {
+    if text.len() > MOST {
+        return Err(refusal(Code::InvalidArgument, format!("The password is longer than {MOST} bytes.")).next("Use a shorter one.").into());
+    }
+    if text.chars().count() < LEAST {
         return Err(refusal(Code::InvalidArgument, format!("The password must have at least {LEAST} characters."))
             .next("A few unrelated words make a good one.")
             .into());
@@ -31,6 +37,9 @@ pub async fn hash(password: SecretString, sources: &Sources) -> Result<String> {
 
 /// Whether the password is the one of the hash; a hash that cannot be read matches nothing.
 pub async fn verify(password: SecretString, hash: String) -> bool {
+    if password.expose_secret().len() > MOST {
+        return false;
+    }
     tokio::task::spawn_blocking(move || {
         PasswordHash::new(&hash).is_ok_and(|parsed| Argon2::default().verify_password(password.expose_secret().as_bytes(), &parsed).is_ok())
     })

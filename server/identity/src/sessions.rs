@@ -5,22 +5,30 @@ use kernel::{KeyId, SessionId, Sources, Timestamp};
 use parking_lot::Mutex;
 
 const SILENCE_MINUTES: i64 = 30;
-/// Above this many, the silent ones are cleared away before another is added.
-const CROWDED: usize = 10_000;
+/// Clients that one key's sessions are told apart by; whoever invents more names shares one session.
+const CLIENTS: usize = 50;
 
-/// The sessions of this process. In memory: a restart starts new ones.
+/// A session, and when it was last used.
+type Used = (SessionId, Timestamp);
+
+/// The sessions of this process, by key. In memory: a restart starts new ones. At most [`CLIENTS`] + 1 a key.
 #[derive(Debug, Default)]
-pub struct Sessions(Mutex<HashMap<(KeyId, u64), (SessionId, Timestamp)>>);
+pub struct Sessions(Mutex<HashMap<KeyId, HashMap<u64, Used>>>);
 impl Sessions {
     /// The session of a key and client, new after silence. `client` is any text that tells clients apart.
     pub fn of(&self, key: KeyId, client: &str, sources: &Sources) -> SessionId {
         let now = sources.now();
         let ended = |last: Timestamp| (now - last).num_minutes() >= SILENCE_MINUTES;
         let mut sessions = self.0.lock();
-        if sessions.len() >= CROWDED {
-            sessions.retain(|_, (_, last)| !ended(*last));
+        let clients = sessions.entry(key).or_default();
+        let mut client = fingerprint(client);
+        if clients.len() >= CLIENTS && !clients.contains_key(&client) {
+            clients.retain(|_, (_, last)| !ended(*last));
+            if clients.len() >= CLIENTS {
+                client = 0;
+            }
         }
-        let (session, last) = sessions.entry((key, fingerprint(client))).or_insert_with(|| (SessionId::new(sources), now));
+        let (session, last) = clients.entry(client).or_insert_with(|| (SessionId::new(sources), now));
         if ended(*last) {
             *session = SessionId::new(sources);
         }
@@ -53,6 +61,16 @@ mod tests {
         assert_ne!(sessions.of(key, "cursor", &sources), first);
         clock.advance(chrono_minutes(30));
         assert_ne!(sessions.of(key, "claude", &sources), first);
+    }
+
+    #[test]
+    fn invented_client_names_do_not_grow_the_table() {
+        let (sources, sessions) = (Sources::system(), Sessions::default());
+        let key = KeyId::new(&sources);
+        for n in 0..10_000 {
+            sessions.of(key, &format!("agent {n}"), &sources);
+        }
+        assert!(sessions.0.lock()[&key].len() <= CLIENTS + 1);
     }
 
     fn chrono_minutes(minutes: i64) -> kernel::TimeDelta {

@@ -38,11 +38,23 @@ fn unmapped(address: IpAddr) -> IpAddr {
 }
 
 fn metadata(address: IpAddr) -> bool {
-    const V4: [Ipv4Addr; 3] = [Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::new(169, 254, 170, 2), Ipv4Addr::new(100, 100, 100, 200)];
-    const V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    // AWS, GCP and others; ECS tasks and EKS pods; Alibaba; Azure's wire server.
+    const V4: [Ipv4Addr; 5] = [
+        Ipv4Addr::new(169, 254, 169, 254),
+        Ipv4Addr::new(169, 254, 170, 2),
+        Ipv4Addr::new(169, 254, 170, 23),
+        Ipv4Addr::new(100, 100, 100, 200),
+        Ipv4Addr::new(168, 63, 129, 16),
+    ];
+    // AWS's metadata and EKS pods', GCP's.
+    const V6: [Ipv6Addr; 3] = [
+        Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+        Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
+        Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    ];
     match address {
         IpAddr::V4(v4) => V4.contains(&v4),
-        IpAddr::V6(v6) => v6 == V6,
+        IpAddr::V6(v6) => V6.contains(&v6),
     }
 }
 
@@ -110,6 +122,8 @@ mod tests {
         assert!(lan.check("127.0.0.1".parse().unwrap()).is_ok());
         assert!(lan.check("::ffff:127.0.0.1".parse().unwrap()).is_ok());
         assert!(lan.check("10.0.0.1".parse().unwrap()).is_err());
-        assert!(lan.check("169.254.169.254".parse().unwrap()).is_err(), "metadata stays out");
+        for metadata in ["169.254.169.254", "169.254.170.23", "168.63.129.16", "::ffff:169.254.169.254"] {
+            assert!(lan.check(metadata.parse().unwrap()).is_err(), "{metadata} stays out");
+        }
     }
 }

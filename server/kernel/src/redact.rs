@@ -1,125 +1,226 @@
 //! What never reaches an audit row, a log, an error or a bookmark: secrets by argument name, by sibling key, in nested
-//! values, domains and text; binaries become their size and hash's first digits. Answers to the caller are not redacted.
-use std::sync::LazyLock;
+//! values, domains and text. Answers to the caller are not redacted.
+//!
+//! What is kept stays short: long texts and blobs become their head, size and SHA-256, long lists their head and length, and
+//! the walk has a budget, so that no caller can make it expensive. When in doubt a value goes: an audit row that says too
+//! little can be mended by asking, one that says too much cannot.
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 /// What stands in a secret's place.
 pub const REDACTED: &str = "[REDACTED]";
 
 /// Parts of names that mark a value as secret.
-const SECRET_PARTS: [&str; 15] = [
-    "password", "passwd", "passphrase", "secret", "token", "credential", "apikey", "api_key", "private_key", "privatekey", "authorization",
-    "cookie", "session_id", "totp", "otp_code",
+const SECRET_PARTS: [&str; 14] = [
+    "password", "passwd", "passphrase", "passcode", "secret", "token", "credential", "apikey", "api_key", "private_key", "privatekey",
+    "authorization", "cookie", "totp",
 ];
-/// Names that are secret as a whole (as parts they would hide `primary_key` or `monkey`).
-const SECRET_NAMES: [&str; 7] = ["key", "pwd", "pass", "pin", "auth", "new_passwd", "cvc"];
+/// Ends of names that do (`smtp_pass`, `ssh_key`).
+const SECRET_ENDS: [&str; 5] = ["_pass", "_pwd", "_auth", "_key", "_otp"];
+/// Names that are secret as a whole; as parts they would hide `monkey` or `author`.
+const SECRET_NAMES: [&str; 10] = ["key", "pwd", "pass", "pin", "auth", "new_passwd", "cvc", "otp", "otp_code", "sid"];
+/// Names that look like secrets and are none.
+const INNOCENT: [&str; 16] = [
+    "idempotency_key", "primary_key", "foreign_key", "sort_key", "group_key", "public_key", "max_tokens", "tokens", "token_count",
+    "input_tokens", "output_tokens", "secretary", "secretary_id", "secretary_name", "payment_token_id", "report_key",
+];
+/// Numbers under these names are secret too; under `session_token_id` they are an id.
+const SECRET_NUMBERS: [&str; 8] = ["password", "passwd", "pin", "otp", "otp_code", "cvc", "pwd", "pass"];
+/// Our own tokens, and well-known ones of others, are recognised wherever they stand.
+const TOKENS: [&str; 14] =
+    ["ock_", "oca_", "ocr_", "ocd_", "ghp_", "gho_", "github_pat_", "glpat-", "sk_live_", "sk_test_", "sk-", "xoxb-", "AKIA", "eyJ"];
 
-/// Text longer than this that looks like base64 is a binary.
-const BLOB: usize = 1024;
+/// Texts longer than this are kept by their head.
+const LONG: usize = 600;
+const HEAD: usize = 200;
+/// Lists longer than this are kept by their head.
+const LONG_LIST: usize = 60;
+/// Values that one walk looks at.
+const BUDGET: usize = 2000;
+const DEPTH: usize = 32;
 
 /// Whether a value under this name must not be shown.
 pub fn is_secret_name(name: &str) -> bool {
+    if name.len() > 200 {
+        return true;
+    }
     let lower = name.to_ascii_lowercase().replace('-', "_");
     let last = lower.rsplit(['.', '/']).next().unwrap_or(&lower);
-    // The technical names of the things that a caller confirms or continues with are not secrets of anybody.
-    if matches!(last, "confirm_token" | "idempotency_key" | "primary_key" | "foreign_key") {
-        return last == "confirm_token";
-    }
-    SECRET_NAMES.contains(&last) || SECRET_PARTS.iter().any(|p| lower.contains(p))
+    !INNOCENT.contains(&last)
+        && (SECRET_NAMES.contains(&last)
+            || SECRET_ENDS.iter().any(|e| last.ends_with(e))
+            || SECRET_PARTS.iter().any(|p| lower.contains(p)))
 }
 
 /// A copy of a call's arguments that may be kept.
 pub fn arguments(value: &Value) -> Value {
-    walk(value, 0)
+    walk(value, &mut Budget(BUDGET), 0)
 }
 
-fn walk(value: &Value, depth: usize) -> Value {
-    if depth > 32 {
-        return Value::from("[too deep]");
+struct Budget(usize);
+impl Budget {
+    fn spend(&mut self) -> bool {
+        let left = self.0 > 0;
+        self.0 = self.0.saturating_sub(1);
+        left
+    }
+}
+
+fn walk(value: &Value, budget: &mut Budget, depth: usize) -> Value {
+    if depth > DEPTH || !budget.spend() {
+        return Value::from("[left out]");
     }
     match value {
-        Value::Object(map) => object(map, depth),
-        // A domain's leaf: ["password", "=", "x"]; a pair: ["api_key", "x"]
-        Value::Array(items) => match items.as_slice() {
-            [Value::String(name), operator, _] if operator.is_string() && is_secret_name(name) => {
-                Value::Array(vec![Value::from(name.as_str()), operator.clone(), REDACTED.into()])
-            }
-            [Value::String(name), _] if is_secret_name(name) => Value::Array(vec![Value::from(name.as_str()), REDACTED.into()]),
-            _ => Value::Array(items.iter().map(|v| walk(v, depth + 1)).collect()),
-        },
+        Value::Object(map) => object(map, budget, depth),
+        Value::Array(items) => list(items, budget, depth),
         Value::String(s) => Value::String(text(s)),
         other => other.clone(),
     }
 }
 
-fn object(map: &Map<String, Value>, depth: usize) -> Value {
-    // set_system_parameter(key = "smtp.password", value = …): the name of the secret is a sibling's value.
-    let sibling = ["key", "name", "field", "param", "header"]
+/// In a list, a secret's name stands before its value: `["password", "=", "x"]`, `["api_key", "x"]`, `[[7], "password", "x"]`.
+fn list(items: &[Value], budget: &mut Budget, depth: usize) -> Value {
+    let mut behind = false;
+    let mut kept: Vec<Value> = items
         .iter()
-        .any(|k| map.get(*k).and_then(Value::as_str).is_some_and(is_secret_name));
-    map.iter()
-        .map(|(name, v)| {
-            let hide = match name.as_str() {
-                "key" => map.get("value").is_none() && !v.is_object() && !v.is_array(),
-                "value" | "new_value" | "default" => sibling,
-                other => is_secret_name(other) && !v.is_boolean() && !v.is_null(),
-            };
-            (name.clone(), if hide { Value::from(REDACTED) } else { walk(v, depth + 1) })
+        .take(LONG_LIST)
+        .map(|item| match item {
+            Value::String(s) if behind && !is_operator(s) => Value::from(REDACTED),
+            Value::String(s) => {
+                behind |= is_secret_name(s);
+                walk(item, budget, depth + 1)
+            }
+            Value::Array(_) | Value::Object(_) if behind => Value::from(REDACTED),
+            item => walk(item, budget, depth + 1),
         })
-        .collect()
+        .collect();
+    if items.len() > LONG_LIST {
+        kept.push(Value::from(format!("[{} more]", items.len() - LONG_LIST)));
+    }
+    Value::Array(kept)
 }
 
-/// A text that may be kept: literals beside secret names in SQL, code, JSON, URLs and headers are cut out, binaries summed up.
-pub fn text(s: &str) -> String {
-    if s.len() > BLOB && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_' | b'\n' | b'\r')) {
-        return format!("[{} characters of base64]", s.len());
+fn is_operator(s: &str) -> bool {
+    s.len() <= 12 && (s.bytes().all(|b| matches!(b, b'=' | b'<' | b'>' | b'!' | b'?' | b'|' | b'&')) || matches!(s, "in" | "not in" | "like" | "ilike" | "not like" | "not ilike" | "=like" | "=ilike"))
+}
+
+fn object(map: &Map<String, Value>, budget: &mut Budget, depth: usize) -> Value {
+    let says = |name: &str| map.get(name).and_then(Value::as_str);
+    // set_system_parameter(key = "smtp.password", value = …): the secret's name is a sibling's value.
+    let sibling = ["key", "name", "field", "param", "header"].iter().any(|k| says(k).is_some_and(is_secret_name));
+    // execute_method(method = "change_password", args = [old, new]): the method tells what its arguments are.
+    let method = says("method").is_some_and(|m| is_secret_name(m) || m == "set_param" || m == "authenticate");
+    let mut kept = Map::new();
+    for (name, value) in map.iter().take(LONG_LIST) {
+        let hide = match name.as_str() {
+            // A key beside its value, or alone as the only argument of a look-up, is a name.
+            "key" => says("key").is_none_or(|k| !crate::name::is_identifier(k) || token(k).is_some()),
+            "value" | "new_value" | "default" => sibling,
+            "args" | "kwargs" => method,
+            other => is_secret_name(other) && hideable(other, value),
+        };
+        kept.insert(text(name), if hide { Value::from(REDACTED) } else { walk(value, budget, depth + 1) });
     }
+    if map.len() > LONG_LIST {
+        kept.insert("[more]".into(), (map.len() - LONG_LIST).into());
+    }
+    Value::Object(kept)
+}
+
+fn hideable(name: &str, value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) => false,
+        Value::Number(_) => SECRET_NUMBERS.contains(&name.to_ascii_lowercase().as_str()),
+        _ => true,
+    }
+}
+
+/// A text that may be kept. Long ones are cut first, so the cost is bounded whatever comes in.
+pub fn text(s: &str) -> String {
+    if s.len() <= LONG {
+        return cut(s);
+    }
+    let hash = Sha256::digest(s.as_bytes());
+    let mut out = if blob(s) { String::new() } else { cut(head(s)) };
+    let _ = write!(out, "[{} characters, sha256 ", s.len());
+    for byte in hash.iter().take(8) {
+        let _ = write!(out, "{byte:02x}");
+    }
+    out.push_str("…]");
+    out
+}
+
+fn head(s: &str) -> &str {
+    let end = (0..=HEAD).rev().find(|i| s.is_char_boundary(*i)).unwrap_or(0);
+    s.get(..end).unwrap_or("")
+}
+
+/// Base64 (also as a data URI): nothing of it is worth keeping.
+fn blob(s: &str) -> bool {
+    let body = s.split_once(";base64,").map_or(s, |(_, b)| b);
+    body.bytes().take(2000).all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_' | b'\n' | b'\r'))
+}
+
+/// Cuts the secrets out of a short text: SQL, code, JSON, headers, URLs, CSV, keys.
+fn cut(s: &str) -> String {
+    if s.contains("-----BEGIN") {
+        return format!("[PEM, {REDACTED}]");
+    }
+    if let Some(header) = csv_with_secrets(s) {
+        return format!("{header}\n{REDACTED}");
+    }
+    let s = &urls(s);
     let mut out = String::with_capacity(s.len());
-    let mut rest = s;
-    // Word by word: after a secret name and one of = : => ( , the next literal goes.
+    let mut rest = s.as_str();
+    let lower = s.to_ascii_lowercase();
+    let secret = SECRET_PARTS.iter().any(|part| lower.contains(part));
+    // Word by word: after a secret name and a separator, the next literal goes.
     while let Some(start) = rest.find(|c: char| c.is_ascii_alphabetic() || c == '_') {
         let (before, from) = rest.split_at(start);
         out.push_str(before);
         let end = from.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))).unwrap_or(from.len());
         let (word, after) = from.split_at(end);
-        if KEYS.iter().any(|prefix| word.starts_with(prefix)) && word.len() > 20 {
+        rest = after;
+        if token(word).is_some() {
             out.push_str(REDACTED);
-            rest = after;
             continue;
         }
         out.push_str(word);
-        rest = after;
-        if is_secret_name(word) || word.eq_ignore_ascii_case("bearer") || word.eq_ignore_ascii_case("basic") {
-            rest = literal(after, &mut out, word.eq_ignore_ascii_case("bearer") || word.eq_ignore_ascii_case("basic"));
+        let scheme = word.eq_ignore_ascii_case("bearer") || (word.eq_ignore_ascii_case("basic") && out.to_ascii_lowercase().contains("authorization"));
+        if scheme || is_secret_name(word) {
+            rest = literal(after, &mut out, scheme);
         }
     }
     out.push_str(rest);
-    credentials_in_urls(&out)
+    // Where a statement speaks of a secret, no literal of it is worth the risk: VALUES lists, concatenations, WHERE key = '…'.
+    if secret { without_literals(&out) } else { out }
 }
 
-/// Our own tokens are recognised wherever they stand.
-static KEYS: LazyLock<[&str; 4]> = LazyLock::new(|| ["ock_", "oca_", "ocr_", "ocd_"]);
+fn token(word: &str) -> Option<&'static str> {
+    TOKENS.into_iter().find(|prefix| word.starts_with(prefix) && word.len() > 18)
+}
 
 /// Copies the separators, replaces the literal behind them, and gives what follows. Without a separator nothing is cut.
 fn literal<'a>(after: &'a str, out: &mut String, scheme: bool) -> &'a str {
-    let separators = after.find(|c: char| !matches!(c, ' ' | '\t' | '=' | ':' | '>' | '"' | '\'' | '(' | ',' | '[' | '~')).unwrap_or(after.len());
+    let separators = after.find(|c: char| !matches!(c, ' ' | '\t' | '=' | ':' | '>' | '"' | '\'' | '(' | '[' | '~' | '!' | '<' | '\\')).unwrap_or(after.len());
     let (between, from) = after.split_at(separators);
-    let assigned = between.contains(['=', ':', ',', '(']) || (scheme && !between.is_empty());
+    let assigned = between.contains(['=', ':', '(', '<', '"', '\'']) || (scheme && !between.is_empty());
     if !assigned || from.is_empty() {
         return after;
     }
     out.push_str(between);
     // `Authorization: Bearer x`: the scheme is not the secret, what follows it is.
-    for scheme in ["Bearer ", "bearer ", "Basic ", "basic "] {
-        if let Some(behind) = from.strip_prefix(scheme) {
-            out.push_str(scheme);
-            out.push_str(REDACTED);
-            let end = behind.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',')).unwrap_or(behind.len());
-            return behind.get(end..).unwrap_or("");
+    let from = match from.split_once(' ') {
+        Some((word, behind)) if word.eq_ignore_ascii_case("bearer") || word.eq_ignore_ascii_case("basic") => {
+            out.push_str(word);
+            out.push(' ');
+            behind
         }
-    }
-    let quote = between.chars().rev().find(|c| matches!(c, '"' | '\'')).filter(|q| between.ends_with(*q));
+        _ => from,
+    };
+    let quote = between.chars().next_back().filter(|q| matches!(q, '"' | '\''));
     let end = match quote {
         Some(q) => from.find(q).unwrap_or(from.len()),
         None => from.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ')' | ']' | '}' | '&' | '"' | '\'')).unwrap_or(from.len()),
@@ -128,26 +229,90 @@ fn literal<'a>(after: &'a str, out: &mut String, scheme: bool) -> &'a str {
     from.get(end..).unwrap_or("")
 }
 
-/// `scheme://user:password@host` loses the password.
-fn credentials_in_urls(s: &str) -> String {
+/// Every quoted literal becomes `'[REDACTED]'`: single quotes with doubled ones and escapes, double quotes, dollar quotes.
+fn without_literals(s: &str) -> String {
+    let mut out = String::with_capacity(s.len());
+    let mut chars = s.chars().peekable();
+    while let Some(c) = chars.next() {
+        out.push(c);
+        if c != '\'' && c != '"' {
+            continue;
+        }
+        let mut inside = String::new();
+        let mut closed = false;
+        while let Some(d) = chars.next() {
+            if d == '\\' {
+                inside.push(d);
+                inside.extend(chars.next());
+            } else if d == c {
+                if chars.peek() == Some(&c) {
+                    chars.next();
+                    inside.push(d);
+                } else {
+                    closed = true;
+                    break;
+                }
+            } else {
+                inside.push(d);
+            }
+        }
+        // Names of columns and keys are what makes the rest readable.
+        if closed && (is_secret_name(&inside) || inside == REDACTED) && inside.len() < 60 {
+            out.push_str(&inside);
+        } else {
+            out.push_str(REDACTED);
+        }
+        if closed {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The first line, when it is a CSV header that names a secret and lines follow.
+fn csv_with_secrets(s: &str) -> Option<&str> {
+    let (header, rest) = s.split_once('\n')?;
+    let cells: Vec<&str> = header.split([',', ';', '\t']).map(|c| c.trim().trim_matches('"')).collect();
+    let is_header = cells.len() > 1 && cells.iter().all(|c| !c.is_empty() && crate::name::is_identifier(&c.replace('/', ".")));
+    (is_header && !rest.trim().is_empty() && cells.iter().any(|c| is_secret_name(c))).then_some(header)
+}
+
+/// `scheme://user:password@host` loses the password, `scheme://token@host` the token.
+fn urls(s: &str) -> String {
     let mut out = String::with_capacity(s.len());
     let mut rest = s;
     while let Some(at) = rest.find("://") {
         let (head, tail) = rest.split_at(at + 3);
         out.push_str(head);
-        let end = tail.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'')).unwrap_or(tail.len());
-        let (authority, after) = tail.split_at(end);
-        match authority.rsplit_once('@') {
-            Some((user, host)) => {
-                out.push_str(user.split(':').next().unwrap_or(""));
-                if user.contains(':') {
-                    out.push(':');
-                    out.push_str(REDACTED);
+        let url_end = tail.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).unwrap_or(tail.len());
+        let (url, after) = tail.split_at(url_end);
+        let authority_end = url.find(['/', '?', '#']).unwrap_or(url.len());
+        let (authority, path) = url.split_at(authority_end);
+        let host_and_port = authority.rsplit_once(':').is_none_or(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        let credentials = if authority.contains('@') {
+            authority.rsplit_once('@').map(|(c, host)| (c, host, path))
+        } else if !host_and_port {
+            // A password with a slash in it.
+            url.rsplit_once('@').map(|(c, host)| (c, host, ""))
+        } else {
+            None
+        };
+        match credentials {
+            Some((credentials, host, path)) => {
+                match credentials.split_once(':') {
+                    Some((user, _)) => {
+                        out.push_str(user);
+                        out.push(':');
+                        out.push_str(REDACTED);
+                    }
+                    None if credentials.len() > 16 || token(credentials).is_some() => out.push_str(REDACTED),
+                    None => out.push_str(credentials),
                 }
                 out.push('@');
                 out.push_str(host);
+                out.push_str(path);
             }
-            None => out.push_str(authority),
+            None => out.push_str(url),
         }
         rest = after;
     }
@@ -167,13 +332,37 @@ mod tests {
             json!({"values": {"name": "A", "password": "hunter2"}}),
             json!({"key": "smtp.password", "value": "hunter2"}),
             json!({"domain": [["login", "=", "a"], "|", ["password", "=", "hunter2"]]}),
+            json!({"domain": "[[\"password\",\"ilike\",\"hunter2\"]]"}),
             json!({"query": "UPDATE res_users SET password = 'hunter2' WHERE id = 2"}),
+            json!({"query": "INSERT INTO res_users (login, password) VALUES ('bob','hunter2')"}),
+            json!({"query": "ALTER USER odoo WITH PASSWORD 'hunter2'"}),
+            json!({"query": "SELECT 1 FROM res_users WHERE password LIKE 'hunter2'"}),
+            json!({"query": "SELECT 1 FROM res_users WHERE password <> 'hunter2'"}),
+            json!({"query": "UPDATE res_users SET password = E'hunter2'"}),
+            json!({"query": "UPDATE res_users SET password = 'hun''hunter2'"}),
+            json!({"query": "UPDATE ir_config_parameter SET value='hunter2' WHERE key='database.secret'"}),
             json!({"code": "env['res.users'].browse(2).write({'password': 'hunter2'})"}),
+            json!({"code": "password = b'hunter2'"}),
+            json!({"code": "password: str = \"hunter2\""}),
+            json!({"code": "password = f('X') or 'hunter2'"}),
+            json!({"code": "json.loads(\"{\\\"password\\\": \\\"hunter2\\\"}\")"}),
+            json!({"code": "set_param(key='smtp.secret', value='hunter2')"}),
             json!({"code": "api_key=hunter2, x=1"}),
             json!({"note": "curl -H 'Authorization: Bearer hunter2' https://u:hunter2@host/x?token=hunter2&b=1"}),
+            json!({"note": "Authorization: BEARER hunter2"}),
+            json!({"note": "postgres://u:hunt/hunter2@h/db"}),
+            json!({"note": "https://ghp_hunter2hunter2hunter2@github.com/x"}),
             json!({"nested": [[{"deep": {"client_secret": {"a": "hunter2"}}}]]}),
             json!({"args": [["api_key", "hunter2"]]}),
+            json!({"args": [[7], "password", "hunter2"]}),
+            json!({"args": ["database.secret", "hunter2", "hunter2"]}),
+            json!({"model": "res.users", "method": "change_password", "args": ["hunter2", "hunter2x"]}),
+            json!({"smtp_pass": "hunter2", "user_pwd": "hunter2", "basic_auth": "hunter2", "ssh_key": "hunter2", "encryption_key": "hunter2"}),
             json!({"text": "ock_hunter2hunter2hunter2hunter2"}),
+            json!({"ock_hunter2hunter2hunter2hunter2": 1}),
+            json!({"content": "login,password\nbob,hunter2"}),
+            json!({"cert": "-----BEGIN PRIVATE KEY-----\nhunter2"}),
+            json!({"pin": "hunter2", "otp": "hunter2"}),
         ];
         for case in cases {
             let kept = arguments(&case).to_string();
@@ -185,15 +374,32 @@ mod tests {
     #[test]
     fn what_is_no_secret_stays() {
         let plain = json!({
-            "model": "res.partner", "values": {"name": "Key West", "email": "a@b.c", "active": true},
-            "domain": [["name", "ilike", "token ring"]], "idempotency_key": "order-7", "note": "see https://host/path, please: yes"
+            "model": "res.partner", "values": {"name": "Key West", "email": "a@b.c", "active": true, "product": "Basic Chair"},
+            "domain": [["name", "ilike", "token ring"]], "idempotency_key": "order-7", "note": "see https://host/path, please: yes",
+            "max_tokens": 5, "secretary_name": "Ann", "payment_token_id": 7, "session_token_id": 8,
+            "query": "SELECT id, name FROM t WHERE state = 'sale' GROUP BY session_id, state",
         });
         assert_eq!(arguments(&plain), plain);
+        let parameter = json!({"key": "web.base.url"});
+        assert_eq!(arguments(&parameter), parameter);
     }
 
     #[test]
-    fn binaries_are_summed_up() {
-        let kept = arguments(&json!({"content": "QUJD".repeat(1000)})).to_string();
-        assert!(kept.len() < 100, "{kept}");
+    fn what_is_long_is_summed_up_and_the_rest_of_the_row_stays() {
+        let kept = arguments(&json!({
+            "model": "res.partner", "ids": (0..1000).collect::<Vec<_>>(), "values": {"comment": "x y ".repeat(9000), "image": "QUJD".repeat(1000)},
+        }));
+        let text = kept.to_string();
+        assert!(text.len() < 2000, "{text}");
+        assert!(text.contains("res.partner") && text.contains("[940 more]") && text.contains("sha256"), "{text}");
+        assert!(!text.contains("QUJDQUJD"), "{text}");
+    }
+
+    #[test]
+    fn no_input_is_expensive() {
+        let start = std::time::Instant::now();
+        arguments(&json!({"a": "a ".repeat(8_000_000)}));
+        arguments(&json!((0..1_000_000).map(|_| "x").collect::<Vec<_>>()));
+        assert!(start.elapsed().as_secs() < 3, "{:?}", start.elapsed());
     }
 }

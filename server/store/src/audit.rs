@@ -1385,7 +1385,15 @@ mod tests {
             assert!(matches!(failed, Err(Fault::Failed { .. })), "{failed:?}");
             block.rollback().await.unwrap();
 
-            // Here the caller gives up while the commit is under way.
+            // Here the task already writes the row when the caller gives up: it says that nothing was run.
+            let block = blocked(t).await;
+            let late = row(&permit, &t.sources, "write");
+            assert!(timeout(Duration::from_millis(300), audit.begin(&permit, late.clone())).await.is_err());
+            block.rollback().await.unwrap();
+            until("the row is closed", async || state(t, late.id).await.as_deref() == Some("refused")).await;
+            assert_eq!(read(t, late.id).await.unwrap().text("code").unwrap(), "cancelled");
+
+            // And here at any moment.
             let mut given_up = Vec::new();
             for n in 0..40 {
                 let call = row(&permit, &t.sources, "write");
@@ -1507,6 +1515,7 @@ mod tests {
             };
             let mut acknowledged = HashMap::new();
             for round in 0..3 {
+                let written = count(t, "ok").await;
                 let mut child = Command::new(std::env::current_exe().unwrap())
                     .args(["audit::tests::child", "--exact", "--nocapture", "--test-threads=1"])
                     .env(CHILD, &url)
@@ -1516,8 +1525,8 @@ mod tests {
                 let out = BufReader::new(child.stdout.take().unwrap());
                 let lines = std::thread::spawn(move || out.lines().map_while(std::io::Result::ok).collect::<Vec<_>>());
                 let (before, after) = (acknowledged.len(), 300 * (round + 1));
-                // Killed at different moments, but never before it worked.
-                until("the child writes", async || count(t, "ok").await > i64::try_from(before).unwrap() + 200).await;
+                // Killed at different moments, but never before it worked: every call leaves two rows that are ok, its own and a read's.
+                until("the child writes", async || count(t, "ok").await > written + 1_000).await;
                 sleep(Duration::from_millis(after)).await;
                 child.kill().unwrap();
                 assert!(!child.wait().unwrap().success());

@@ -134,7 +134,11 @@ fn reply<A: Answer>(mut answer: A) -> Result<Reply> {
         content,
     })
 }
-fn decode<A: Args>(arguments: Value) -> Result<A> {
+fn decode<A: Args>(mut arguments: Value) -> Result<A> {
+    // Models send null for what they leave out.
+    if let Value::Object(map) = &mut arguments {
+        map.retain(|_, value| !value.is_null());
+    }
     serde_path_to_error::deserialize(arguments).map_err(|e| {
         let path = e.path().to_string();
         let what = e.inner().to_string();

@@ -241,11 +241,7 @@ impl Create {
 }
 
 /// Checks the connection, and registers the instance when it works: what does not is not created.
-pub async fn register(
-    base: &Base,
-    new: &NewInstance,
-    check_it: bool,
-) -> Result<(InstanceRow, Option<Check>)> {
+pub async fn register(base: &Base, new: &NewInstance, check_it: bool) -> Result<(InstanceRow, Option<Check>)> {
     let mut checked = None;
     if let Some(login) = new.login.as_ref().filter(|_| check_it) {
         // A wrong organization is found out before Odoo is asked.

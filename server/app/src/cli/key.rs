@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub enum Key {
     /// Makes an API key and shows it once, on the last line
-    Create(Create),
+    Create(Box<Create>),
     /// Lists the keys
     List {
         /// Only those of this organization
@@ -92,8 +92,8 @@ pub struct Create {
 }
 
 impl Key {
-    pub async fn run(self: Box<Self>, given: &Given) -> Result<Shown> {
-        match *self {
+    pub async fn run(self, given: &Given) -> Result<Shown> {
+        match self {
             Self::Create(create) => create.run(given).await,
             Self::List { org } => list(given, org).await,
             Self::Revoke { id, org } => revoke(given, &id, org.as_deref()).await,

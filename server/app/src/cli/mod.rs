@@ -76,7 +76,7 @@ pub enum Command {
     Instance(Box<instance::Instance>),
     /// API keys
     #[command(subcommand)]
-    Key(Box<key::Key>),
+    Key(key::Key),
     /// What was done, by whom, and how it ended
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -231,9 +231,8 @@ fn misused(error: &clap::Error) -> Failure {
             message.push_str(line);
         }
     }
-    if message.is_empty() {
-        // The help of a command that was given without its subcommand.
-        message = "A subcommand is missing.".into();
+    if message.is_empty() || error.kind() == clap::error::ErrorKind::MissingSubcommand {
+        message = "A command is missing.".into();
         next = "Add --help to see what there is.".into();
     }
     Failure { exit: Exit::Usage, code: "usage".into(), message, next }

@@ -134,32 +134,29 @@ impl Update {
 async fn list(given: &Given, org: Option<String>) -> Result<Shown> {
     let (_, base) = given.open().await?;
     let yes = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
-    let shown = match &org {
-        Some(org) => {
-            let members = users::members(&base.admin, &base.by, org).await?;
-            let rows =
-                members.iter().map(|m| vec![m.user.email.clone(), m.role.to_string(), yes(m.user.active), yes(m.user.operator)]);
-            let text = terminal::table(
-                &["EMAIL", "ROLE", "ACTIVE", "OPERATOR"],
-                &rows.collect::<Vec<_>>(),
-                "The organization has no members yet.",
-            );
-            let values = members.iter().map(|m| {
-                let mut value = json(&m.user);
-                if let Some(object) = value.as_object_mut() {
-                    object.insert("role".into(), json!(m.role));
-                }
-                value
-            });
-            Shown::new(text, values.collect())
-        }
-        None => {
-            let users = users::list(&base.admin, &base.by).await?;
-            let rows = users.iter().map(|u| vec![u.email.clone(), yes(u.active), yes(u.operator), time_text(u.created_at)]);
-            let text =
-                terminal::table(&["EMAIL", "ACTIVE", "OPERATOR", "CREATED"], &rows.collect::<Vec<_>>(), "There is no user yet.");
-            Shown::new(text, users.iter().map(json).collect())
-        }
+    let shown = if let Some(org) = &org {
+        let members = users::members(&base.admin, &base.by, org).await?;
+        let rows =
+            members.iter().map(|m| vec![m.user.email.clone(), m.role.to_string(), yes(m.user.active), yes(m.user.operator)]);
+        let text = terminal::table(
+            &["EMAIL", "ROLE", "ACTIVE", "OPERATOR"],
+            &rows.collect::<Vec<_>>(),
+            "The organization has no members yet.",
+        );
+        let values = members.iter().map(|m| {
+            let mut value = json(&m.user);
+            if let Some(object) = value.as_object_mut() {
+                object.insert("role".into(), json!(m.role));
+            }
+            value
+        });
+        Shown::new(text, values.collect())
+    } else {
+        let users = users::list(&base.admin, &base.by).await?;
+        let rows = users.iter().map(|u| vec![u.email.clone(), yes(u.active), yes(u.operator), time_text(u.created_at)]);
+        let text =
+            terminal::table(&["EMAIL", "ACTIVE", "OPERATOR", "CREATED"], &rows.collect::<Vec<_>>(), "There is no user yet.");
+        Shown::new(text, users.iter().map(json).collect())
     };
     base.close().await;
     Ok(shown)

@@ -257,9 +257,9 @@ fn arguments(method: &str, ids: &[i64], mut args: Vec<Value>, kwargs: Map<String
     }
     for (name, value) in kwargs {
         let name = dialect::renamed(method, &name).map_or(name.as_str(), |n| n).to_owned();
-        if !parameters.contains(&name.as_str())
-            && !(matches!(method, "fields_view_get" | "get_view") && matches!(name.as_str(), "toolbar" | "submenu" | "mobile"))
-        {
+        let of_views =
+            matches!(method, "fields_view_get" | "get_view") && matches!(name.as_str(), "toolbar" | "submenu" | "mobile");
+        if !of_views && !parameters.contains(&name.as_str()) {
             return Err(refusal(Code::InvalidArgument, format!("{method} has no argument {name}."))
                 .next(if parameters.is_empty() {
                     "It takes none.".to_owned()

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU8, Ordering},
+        atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -45,9 +45,14 @@ pub(super) struct Client {
     /// 0 until chosen, then a [`Dialect`] and one.
     dialect: AtomicU8,
     cookie: RwLock<Option<HeaderValue>>,
+    /// A session without a user that is bound to the database: without one, 14 and 15 answer every error of `/jsonrpc` with a
+    /// bare page of status 500 where they serve several databases.
+    bound: RwLock<Option<HeaderValue>>,
     /// 0 until known.
     uid: AtomicI64,
     login: Mutex<()>,
+    /// Calls at a time, as the newest snapshot of the instance has it.
+    concurrency: AtomicU32,
     dead: RwLock<Option<Refusal>>,
     version: OnceCell<VersionInfo>,
 }
@@ -90,6 +95,7 @@ impl Client {
             http,
             gate,
             credentials,
+            concurrency: AtomicU32::new(instance.concurrency),
             instance,
             rpc,
             credential,
@@ -98,6 +104,7 @@ impl Client {
             urls,
             dialect: AtomicU8::new(0),
             cookie: RwLock::new(None),
+            bound: RwLock::new(None),
             uid: AtomicI64::new(0),
             login: Mutex::new(()),
             dead: RwLock::new(None),
@@ -105,11 +112,15 @@ impl Client {
         })
     }
 
+    pub(super) fn allow(&self, concurrency: u32) {
+        self.concurrency.store(concurrency, Ordering::Relaxed);
+    }
+
     /// Calls a method and reads its answer as `T`. A read that got no answer, or lost against somebody else's change, is
     /// asked once more; a write never is.
     pub(super) async fn call<T: DeserializeOwned>(&self, request: &Request<'_>, deadline: Instant) -> Result<T, Failure> {
         self.alive()?;
-        let pass = self.gate.enter(self.instance.concurrency, deadline).await?;
+        let pass = self.gate.enter(self.concurrency.load(Ordering::Relaxed), deadline).await?;
         let first = self.once(request, &pass, deadline).await;
         let again = !request.write
             && match &first {
@@ -203,7 +214,9 @@ impl Client {
             }
         };
         let body = dialect::execute_kw(request, &self.instance.database, uid, self.credential.secret.expose_secret())?;
-        let answer = self.post(&self.urls.jsonrpc, body, self.with_database(), request, pass, deadline).await?;
+        let bound = self.bound.read().clone();
+        let headers = Headers { cookie: bound.as_ref(), ..self.with_database() };
+        let answer = self.post(&self.urls.jsonrpc, body, headers, request, pass, deadline).await?;
         if answer.status == 404 {
             return self.without_jsonrpc().map(|()| Turn::Again);
         }
@@ -297,8 +310,17 @@ impl Client {
         if let Some(cookie) = self.cookie.read().clone() {
             return Ok(Some(cookie));
         }
-        let body = dialect::sign_in(&self.instance.database, &self.credential.login, self.credential.secret.expose_secret())?;
-        let answer = self.exchange(&self.urls.sign_in, body, Headers::default(), pass, deadline).await?;
+        let body = || dialect::sign_in(&self.instance.database, &self.credential.login, self.credential.secret.expose_secret());
+        let mut answer = self.exchange(&self.urls.sign_in, body()?, Headers::default(), pass, deadline).await?;
+        if answer.status == 500
+            && let Some(bound) = self.bind(pass, deadline).await?
+        {
+            // 14 and 15 tell nothing without a database: neither a wrong password nor a clash of two logins.
+            answer = self
+                .exchange(&self.urls.sign_in, body()?, Headers { cookie: Some(&bound), ..Headers::default() }, pass, deadline)
+                .await?;
+            answer.session = answer.session.or(Some(bound));
+        }
         if answer.status == 404 {
             self.switch(Dialect::JsonRpc);
             return Ok(None);
@@ -341,6 +363,10 @@ impl Client {
         if known > 0 {
             return Ok(Some(known));
         }
+        if self.version_within(deadline, pass).await.ok().and_then(VersionInfo::version).is_some_and(dialect::needs_bound_session)
+        {
+            *self.bound.write() = self.bind(pass, deadline).await?;
+        }
         let body = dialect::common_authenticate(
             &self.instance.database,
             &self.credential.login,
@@ -362,6 +388,15 @@ impl Client {
             Said::Error(error) => Err(self.login_failed(&error).await),
             Said::Garbage => Err(self.unreadable(&answer).into()),
         }
+    }
+
+    /// A session without a user, bound to the database (14 to 19, `ensure_db`); none where the server does not give one.
+    async fn bind(&self, pass: &Pass, deadline: Instant) -> Result<Option<HeaderValue>, Failure> {
+        let mut url = under(&self.urls.base, "/web");
+        url.query_pairs_mut().append_pair("db", &self.instance.database);
+        let answer =
+            Self::noted(self.http.get(&url, Headers::default(), deadline).await, pass).map_err(|e| Self::no_answer(e, None))?;
+        Ok(answer.session)
     }
 
     async fn login_failed(&self, error: &OdooError) -> Failure {
@@ -433,12 +468,9 @@ impl Client {
             RpcDialect::Json2 => {
                 let version = self.version_within(deadline, pass).await?;
                 if version.version().is_some_and(|v| v.major < dialect::JSON2_FROM) {
-                    return Err(refusal(
-                        Code::NotSupported,
-                        format!("JSON-2 exists from Odoo 19 on; this is {}.", version.server_version),
-                    )
-                    .next("An administrator sets the credential's dialect to auto.")
-                    .into());
+                    return Err(refusal(Code::NotSupported, format!("JSON-2 exists from Odoo 19 on; this is {}.", version.full))
+                        .next("An administrator sets the credential's dialect to auto.")
+                        .into());
                 }
                 Dialect::Json2
             }
@@ -479,7 +511,7 @@ impl Client {
         if let Some(known) = self.version.get() {
             return Ok(known);
         }
-        let pass = self.gate.enter(self.instance.concurrency, deadline).await?;
+        let pass = self.gate.enter(self.concurrency.load(Ordering::Relaxed), deadline).await?;
         self.version_within(deadline, &pass).await
     }
     async fn version_within(&self, deadline: Instant, pass: &Pass) -> Result<&VersionInfo, Failure> {
@@ -500,8 +532,7 @@ impl Client {
     pub(super) async fn odoo_version(&self, deadline: Instant) -> Result<OdooVersion, Failure> {
         let info = self.version(deadline).await?;
         info.version().ok_or_else(|| {
-            refusal(Code::NotSupported, format!("Odoo calls its version {:?}, which ocore cannot read.", info.server_version))
-                .into()
+            refusal(Code::NotSupported, format!("Odoo calls its version {:?}, which ocore cannot read.", info.full)).into()
         })
     }
     /// The user's id, signing in if need be. For JSON-2 the key tells who it is.
@@ -527,7 +558,7 @@ impl Client {
     /// A page of Odoo's own documentation (19): `index`, or a model's.
     pub(super) async fn document<T: DeserializeOwned>(&self, page: &str, deadline: Instant) -> Result<T, Failure> {
         self.alive()?;
-        let pass = self.gate.enter(self.instance.concurrency, deadline).await?;
+        let pass = self.gate.enter(self.concurrency.load(Ordering::Relaxed), deadline).await?;
         self.documentation(page, &pass, deadline).await
     }
     async fn documentation<T: DeserializeOwned>(&self, page: &str, pass: &Pass, deadline: Instant) -> Result<T, Failure> {
@@ -547,7 +578,7 @@ impl Client {
                 Some(cookie) => Headers { cookie: Some(cookie), ..Headers::default() },
                 None => self.with_key()?,
             };
-            let answer = self.noted(self.http.get(&url, headers, deadline).await, pass).map_err(|e| self.no_answer(e, None))?;
+            let answer = Self::noted(self.http.get(&url, headers, deadline).await, pass).map_err(|e| Self::no_answer(e, None))?;
             match (answer.status, &cookie) {
                 (200, _) => match dialect::read_json2(200, &answer.body) {
                     Said::Result(page) => return Ok(page),
@@ -584,8 +615,8 @@ impl Client {
         pass: &Pass,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        self.noted(self.http.post(url, body, headers, request.write, deadline).await, pass)
-            .map_err(|e| self.no_answer(e, Some(request)))
+        Self::noted(self.http.post(url, body, headers, request.write, deadline).await, pass)
+            .map_err(|e| Self::no_answer(e, Some(request)))
     }
     /// For what changes nothing: logins and probes.
     async fn exchange(
@@ -596,10 +627,10 @@ impl Client {
         pass: &Pass,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        self.noted(self.http.post(url, body, headers, false, deadline).await, pass).map_err(|e| self.no_answer(e, None))
+        Self::noted(self.http.post(url, body, headers, false, deadline).await, pass).map_err(|e| Self::no_answer(e, None))
     }
     /// Tells the breaker.
-    fn noted(&self, outcome: Result<Answer, NoAnswer>, pass: &Pass) -> Result<Answer, NoAnswer> {
+    fn noted(outcome: Result<Answer, NoAnswer>, pass: &Pass) -> Result<Answer, NoAnswer> {
         match &outcome {
             // Proxies answer so when Odoo does not.
             Ok(answer) if matches!(answer.status, 502..=504) => pass.failed(),
@@ -610,7 +641,7 @@ impl Client {
         }
         outcome
     }
-    fn no_answer(&self, why: NoAnswer, request: Option<&Request<'_>>) -> Failure {
+    fn no_answer(why: NoAnswer, request: Option<&Request<'_>>) -> Failure {
         let write = request.filter(|r| r.write);
         match (why, write) {
             (NoAnswer::Client(what), _) => Failure::Fault(Fault::failed(format!("the HTTP client: {what}"))),
@@ -656,6 +687,10 @@ impl Client {
                 refusal(Code::Unreachable, format!("What stands in front of Odoo refuses ocore's requests (status {status})."))
                     .next("The operator lets ocore's address through.")
             }
+            500 => refusal(Code::OdooError, "Odoo failed without saying why (status 500).").next(format!(
+                "Look at odoo_logs. At a login it mostly means that there is no database {}.",
+                self.instance.database
+            )),
             status => refusal(
                 Code::OdooError,
                 format!("What answers at the instance's URL does not speak Odoo's protocol (status {status})."),
@@ -678,10 +713,7 @@ fn late(what: &str) -> Fault {
 }
 fn unknown(request: &Request<'_>, what: &str) -> Fault {
     let check = match (request.method, request.ids) {
-        ("create", _) => {
-            format!("Do not repeat it blindly: search {} for the newest records (order \"id desc\") first.", request.model)
-        }
-        ("copy", _) => {
+        ("create" | "copy", _) => {
             format!("Do not repeat it blindly: search {} for the newest records (order \"id desc\") first.", request.model)
         }
         (_, Some(ids)) if !ids.is_empty() => {

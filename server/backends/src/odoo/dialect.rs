@@ -36,19 +36,26 @@ pub(super) const fn counts_with_limit(version: OdooVersion) -> bool {
 pub(super) const fn has_formatted_groups(version: OdooVersion) -> bool {
     version.major >= 19
 }
-/// `read_group` tells the range of a date group itself (`__range`) from 15 on; before, only the domain has it.
-pub(super) const fn groups_have_range(version: OdooVersion) -> bool {
-    version.major >= 15
+/// Paths such as `partner_id.country_id` are grouped by from 19 on.
+pub(super) const fn groups_by_path(version: OdooVersion) -> bool {
+    version.major >= 19
+}
+/// Related fields that are not stored are grouped by and summed up from 18 on.
+pub(super) const fn groups_by_computed(version: OdooVersion) -> bool {
+    version.major >= 18
+}
+/// `month_number` and its kind from 18 on.
+pub(super) const fn has_number_parts(version: OdooVersion) -> bool {
+    version.major >= 18
+}
+/// 14 and 15 put errors into a JSON-RPC answer only for requests that are bound to a database.
+pub(super) const fn needs_bound_session(version: OdooVersion) -> bool {
+    version.major <= 15
 }
 /// `/doc-bearer/…` from 19 on.
 pub(super) const fn has_documentation(version: OdooVersion) -> bool {
     version.major >= 19
 }
-/// `any` and `not any` in domains from 17 on.
-pub(super) const fn has_any(version: OdooVersion) -> bool {
-    version.major >= 17
-}
-
 /// The Odoo context that a call carries; nothing else ever does.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Context {
@@ -70,7 +77,6 @@ pub(super) enum Arg<'a> {
     Value(&'a Value),
     Object(&'a Map<String, Value>),
     Objects(&'a [Map<String, Value>]),
-    Ids(&'a [i64]),
     Names(&'a [String]),
     Words(&'a [&'a str]),
     Text(&'a str),
@@ -80,11 +86,9 @@ pub(super) enum Arg<'a> {
 impl Serialize for Arg<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         match self {
-            // Odoo's domains are lists; "all" is the empty one.
             Self::Value(v) => v.serialize(s),
             Self::Object(v) => v.serialize(s),
             Self::Objects(v) => v.serialize(s),
-            Self::Ids(v) => v.serialize(s),
             Self::Names(v) => v.serialize(s),
             Self::Words(v) => v.serialize(s),
             Self::Text(v) => v.serialize(s),
@@ -158,23 +162,24 @@ pub(super) fn call_kw(request: &Request<'_>) -> Result<Vec<u8>, Fault> {
 
 #[derive(Serialize)]
 struct Service<'a, A> {
-    service: &'a str,
+    #[serde(rename = "service")]
+    of: &'a str,
     method: &'a str,
     args: A,
 }
 /// The body for `execute_kw` on `/jsonrpc`.
 pub(super) fn execute_kw(request: &Request<'_>, database: &str, uid: i64, secret: &str) -> Result<Vec<u8>, Fault> {
     let args = (database, uid, secret, request.model, request.method, Positional(request), Keywords(request));
-    enveloped(Service { service: "object", method: "execute_kw", args })
+    enveloped(Service { of: "object", method: "execute_kw", args })
 }
 /// The body for `common.authenticate` on `/jsonrpc`.
 pub(super) fn common_authenticate(database: &str, login: &str, secret: &str) -> Result<Vec<u8>, Fault> {
-    enveloped(Service { service: "common", method: "authenticate", args: (database, login, secret, Map::new()) })
+    enveloped(Service { of: "common", method: "authenticate", args: (database, login, secret, Map::new()) })
 }
 /// The body for `common.version` on `/jsonrpc`.
 pub(super) fn common_version() -> Result<Vec<u8>, Fault> {
     let none: [u8; 0] = [];
-    enveloped(Service { service: "common", method: "version", args: none })
+    enveloped(Service { of: "common", method: "version", args: none })
 }
 /// The body for `/web/session/authenticate`.
 pub(super) fn sign_in(database: &str, login: &str, password: &str) -> Result<Vec<u8>, Fault> {
@@ -351,22 +356,23 @@ impl OneOrMany {
 /// What a server tells of itself without authentication, or in the answer to a login.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct VersionInfo {
-    pub server_version: String,
-    #[serde(default)]
-    pub server_version_info: Vec<Value>,
-    #[serde(default)]
-    pub server_serie: Option<String>,
+    /// E.g. `19.0-20260215` or `18.0+e`.
+    #[serde(rename = "server_version")]
+    pub full: String,
+    #[serde(default, rename = "server_version_info")]
+    parts: Vec<Value>,
+    #[serde(default, rename = "server_serie")]
+    serie: Option<String>,
 }
 impl VersionInfo {
     pub(super) fn version(&self) -> Option<OdooVersion> {
-        self.server_version.parse().ok()
+        self.full.parse().ok()
     }
     pub(super) fn serie(&self) -> String {
-        self.server_serie.clone().or_else(|| self.version().map(|v| v.to_string())).unwrap_or_default()
+        self.serie.clone().or_else(|| self.version().map(|v| v.to_string())).unwrap_or_default()
     }
     pub(super) fn edition(&self) -> &'static str {
-        let enterprise = self.server_version.contains("+e")
-            || self.server_version_info.last().and_then(Value::as_str).is_some_and(|e| e == "e");
+        let enterprise = self.full.contains("+e") || self.parts.last().and_then(Value::as_str).is_some_and(|e| e == "e");
         if enterprise { "enterprise" } else { "community" }
     }
 }

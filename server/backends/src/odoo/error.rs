@@ -54,8 +54,6 @@ pub(super) enum Kind {
 #[derive(Debug, Clone)]
 pub(super) struct OdooError {
     pub kind: Kind,
-    /// The exception's name, e.g. `odoo.exceptions.UserError`.
-    pub name: String,
     /// Odoo's words, not scrubbed.
     pub message: String,
 }
@@ -88,7 +86,7 @@ impl OdooError {
             404 => Kind::NotFound,
             _ => kind_of(&data.name, &message),
         };
-        Self { kind, name: data.name, message }
+        Self { kind, message }
     }
     /// By the exception's name where it is told, else by the status (19: 401 key, 403 access, 404 missing, 409 lock, 422 arguments).
     pub(super) fn of_json2(status: u16, data: ErrorData) -> Self {
@@ -104,7 +102,7 @@ impl OdooError {
             },
             (_, kind) => kind,
         };
-        Self { kind, name: data.name, message }
+        Self { kind, message }
     }
 
     /// What the caller gets. `model` and `method` are the call's.
@@ -135,6 +133,8 @@ impl OdooError {
 
 fn kind_of(name: &str, message: &str) -> Kind {
     match name {
+        // `execute_kw` of an unknown model (14 to 19).
+        "odoo.exceptions.UserError" if message.starts_with("Object ") && message.ends_with("doesn't exist") => Kind::NotFound,
         "odoo.exceptions.AccessDenied" => Kind::AccessDenied,
         "odoo.exceptions.AccessError" => Kind::Access,
         "odoo.exceptions.MissingError" => Kind::Missing,

@@ -123,7 +123,10 @@ impl Http {
         let client = self.client.as_ref().map_err(|e| NoAnswer::Client(e.clone()))?;
         let mut request = Request::new(method, url.clone());
         let to = request.headers_mut();
-        to.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // 14 and 15 take a GET with this header for a broken JSON-RPC call.
+        if body.is_some() {
+            to.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         to.insert(ACCEPT, HeaderValue::from_static("application/json"));
         for (name, value) in [(COOKIE, headers.cookie), (AUTHORIZATION, headers.bearer), (DATABASE, headers.database)] {
             if let Some(value) = value {

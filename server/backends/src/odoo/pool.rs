@@ -142,7 +142,7 @@ impl Pool {
         let info = client.version(deadline).await.map_err(plain)?;
         Ok(Checked {
             version,
-            server_version: ServerVersion { server_version: info.server_version.clone(), server_serie: info.serie() },
+            server_version: ServerVersion { server_version: info.full.clone(), server_serie: info.serie() },
             edition: info.edition().to_owned(),
             database: instance.database.clone(),
             uid,
@@ -160,6 +160,7 @@ impl Pool {
             dialect: rpc.dialect,
         };
         if let Some(client) = self.inner.clients.get(&key).await {
+            client.allow(instance.concurrency);
             return Ok(client);
         }
         self.inner.clients.try_get_with(key, self.make(instance)).await.map_err(|fault: Arc<Fault>| match &*fault {

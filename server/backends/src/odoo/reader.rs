@@ -110,9 +110,6 @@ impl Reader {
         if models.as_ref().is_some_and(|all| all.iter().any(|m| m.model == model)) {
             return None;
         }
-        if models.is_none() && self.fetch_schema(model).await.is_ok() {
-            return None;
-        }
         let near = models.as_ref().map(|all| nearest(model, all.iter().map(|m| m.model.as_str()))).unwrap_or_default();
         let next = if near.is_empty() {
             "list_models names the models.".to_owned()
@@ -134,7 +131,7 @@ impl Reader {
     }
     pub async fn server_version(&self) -> Result<ServerVersion> {
         match self.client().await?.version(self.0.deadline).await {
-            Ok(info) => Ok(ServerVersion { server_version: info.server_version.clone(), server_serie: info.serie() }),
+            Ok(info) => Ok(ServerVersion { server_version: info.full.clone(), server_serie: info.serie() }),
             Err(failure) => Err(self.tell(failure, "ir.module.module", "version").await),
         }
     }
@@ -161,24 +158,11 @@ impl Reader {
         match self.fetch_schema(model).await {
             Ok(schema) => Ok(schema),
             Err(Failure::Odoo(error)) if matches!(error.kind, Kind::NotFound | Kind::Value) => {
-                let told = Box::pin(self.unknown_model_named(model)).await;
+                let told = self.unknown_model(model).await;
                 Err(told.unwrap_or_else(|| error.refusal(model, "fields_get")).into())
             }
             Err(failure) => Err(self.tell(failure, model, "fields_get").await),
         }
-    }
-    async fn unknown_model_named(&self, model: &str) -> Option<Refusal> {
-        let models = self.all_models().await.ok();
-        if models.as_ref().is_some_and(|all| all.iter().any(|m| m.model == model)) {
-            return None;
-        }
-        let near = models.as_ref().map(|all| nearest(model, all.iter().map(|m| m.model.as_str()))).unwrap_or_default();
-        let next = if near.is_empty() {
-            "list_models names the models.".to_owned()
-        } else {
-            format!("Did you mean {}? list_models names all.", near.join(", "))
-        };
-        Some(refusal(Code::NotFound, format!("Odoo has no model {model} here.")).next(next))
     }
     async fn fetch_schema(&self, model: &str) -> Result<Arc<Schema>, Failure> {
         let client = self.client().await?;

@@ -77,8 +77,7 @@ struct Leaf<'a> {
 /// The leaves of a domain, its form checked: lists, known operators, and as many operands as `&`, `|` and `!` want.
 fn leaves<'a>(domain: &'a Value, depth: usize, budget: &mut usize, out: &mut Vec<Leaf<'a>>) -> Result<(), Refusal> {
     let terms = match domain {
-        Value::Null => return Ok(()),
-        Value::Bool(false) => return Ok(()),
+        Value::Null | Value::Bool(false) => return Ok(()),
         Value::Array(terms) => terms,
         _ => return Err(wrong("domain: this is no list.").next(DOMAIN_HELP)),
     };
@@ -177,7 +176,9 @@ fn order_terms(order: &str) -> Result<Vec<(&str, bool)>, Refusal> {
             None | Some("asc") => false,
             Some("desc") => true,
             Some(other) => {
-                return Err(wrong(format!("order: {other:?} is neither asc nor desc.")).next("Write it like \"date desc, name\"."));
+                return Err(
+                    wrong(format!("order: {other:?} is neither asc nor desc.")).next("Write it like \"date desc, name\".")
+                );
             }
         };
         name::identifier("order", field)?;
@@ -193,9 +194,8 @@ fn order_terms(order: &str) -> Result<Vec<(&str, bool)>, Refusal> {
     Ok(terms)
 }
 
-/// Where a path ends: the field, and the model that has it.
+/// Where a path ends.
 pub(super) struct End {
-    pub model: String,
     pub name: String,
     pub field: Field,
 }
@@ -262,30 +262,22 @@ impl Reader {
             let schema = self.schema(&model).await?;
             if part == "id" && parts.peek().is_none() && schema.fields.get("id").is_none() {
                 let field = Field { r#type: "integer".to_owned(), store: true, ..Field::default() };
-                return Ok(End { model, name: part.to_owned(), field });
+                return Ok(End { name: part.to_owned(), field });
             }
             let field = schema.field(&model, part)?;
             let Some(next) = parts.peek() else {
                 if self.scope().restricted && field.r#type == "properties" {
                     return Err(properties(&model, part).into());
                 }
-                return Ok(End { name: part.to_owned(), field: field.clone(), model });
+                return Ok(End { name: part.to_owned(), field: field.clone() });
             };
             match (&field.relation, field.r#type.as_str()) {
                 (Some(comodel), "many2one" | "one2many" | "many2many") => model.clone_from(comodel),
                 (_, "date" | "datetime") if NUMBER_PARTS.contains(next) => {
-                    return Ok(End {
-                        name: part.to_owned(),
-                        field: Field { r#type: "integer".to_owned(), ..Field::default() },
-                        model,
-                    });
+                    return Ok(End { name: part.to_owned(), field: Field { r#type: "integer".to_owned(), ..Field::default() } });
                 }
                 (_, "properties") if !self.scope().restricted => {
-                    return Ok(End {
-                        name: part.to_owned(),
-                        field: Field { r#type: "property".to_owned(), ..Field::default() },
-                        model,
-                    });
+                    return Ok(End { name: part.to_owned(), field: Field { r#type: "property".to_owned(), ..Field::default() } });
                 }
                 (_, "properties") => return Err(properties(&model, part).into()),
                 _ => {
@@ -396,7 +388,7 @@ impl Reader {
                 self.through_related(&schema, field).await?;
                 match (field.r#type.as_str(), &field.relation) {
                     ("one2many" | "many2many", Some(comodel)) => {
-                        self.check_commands(key, &field.r#type, comodel, value, depth).await?
+                        self.check_commands(key, &field.r#type, comodel, value, depth).await?;
                     }
                     ("many2one", Some(comodel)) => {
                         if !(value.is_i64() || value.is_null() || *value == Value::Bool(false)) {
@@ -443,14 +435,14 @@ impl Reader {
             match (parts.first().and_then(Value::as_i64), parts.get(1), parts.get(2)) {
                 (Some(0), _, Some(Value::Object(values))) => self.check_values(comodel, values, depth + 1).await?,
                 (Some(1), Some(id), Some(Value::Object(values))) if id.is_i64() => {
-                    self.check_values(comodel, values, depth + 1).await?
+                    self.check_values(comodel, values, depth + 1).await?;
                 }
                 (Some(2), Some(id), _) if id.is_i64() => self.scope().writable(comodel)?,
                 (Some(3), Some(id), _) if id.is_i64() => {}
                 (Some(4), Some(id), _) if id.is_i64() => company(id)?,
                 (Some(5), _, _) => {}
                 (Some(6), _, Some(Value::Array(ids))) if ids.len() <= MOST_VALUES && ids.iter().all(Value::is_i64) => {
-                    ids.iter().try_for_each(company)?
+                    ids.iter().try_for_each(company)?;
                 }
                 _ => return Err(wrong(format!("values: {key} has a command that Odoo does not know.")).next(help).into()),
             }

@@ -14,7 +14,8 @@ use backends::{
 };
 use futures_util::future::BoxFuture;
 use kernel::{
-    CredentialId, Environment, Health, Instance, InstanceId, InstanceState, Networks, OrgId, Result, RpcConnection, RpcDialect, Selection, ServerId, Sources,
+    CredentialId, Environment, Health, Instance, InstanceId, InstanceState, Networks, OrgId, Result, RpcConnection, RpcDialect,
+    Selection, ServerId, Sources,
 };
 use tokio::time::Instant;
 
@@ -68,7 +69,13 @@ impl Bench {
             write_enabled: true,
             write_enabled_until: None,
             checked_at: None,
-            rpc: Some(RpcConnection { credential: CredentialId::new(&sources), login: login.to_owned(), dialect, refused: false, generation: 1 }),
+            rpc: Some(RpcConnection {
+                credential: CredentialId::new(&sources),
+                login: login.to_owned(),
+                dialect,
+                refused: false,
+                generation: 1,
+            }),
             container: None,
             addons: None,
             backups: None,
@@ -111,7 +118,7 @@ pub fn only(models: &[&str]) -> Scope {
 
 /// The proof that only policy gives: asked of it, with an owner's key.
 #[expect(clippy::disallowed_methods, reason = "tests stand in for identity")]
-fn permit(instance: &Instance) -> kernel::WritePermit {
+pub fn permit(instance: &Instance) -> kernel::WritePermit {
     let sources = Sources::system();
     let actor = kernel::Actor::verified(kernel::Verified {
         org: instance.org,

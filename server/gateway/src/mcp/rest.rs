@@ -12,7 +12,6 @@ use axum::{
     http::{HeaderValue, Request, StatusCode, header, request::Parts},
     response::Response,
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use dispatch::{Answer, Dispatch, View};
 use futures_util::StreamExt as _;
@@ -22,7 +21,7 @@ use parking_lot::Mutex;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
+        CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, ListToolsResult,
         PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
     },
     service::{RequestContext, SubscriptionContext},
@@ -37,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Era, SESSION_ID,
     call::{Held, KEEP_ALIVE, Watch},
+    wire,
 };
 use crate::{Config, MAX_BODY, answer, metrics::Metrics};
 
@@ -238,6 +238,32 @@ fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
 }
 
 impl Handler {
+    /// Tells a subscription when what its key may list has changed.
+    async fn announce(&self, context: &SubscriptionContext) -> Result<(), ErrorData> {
+        let Some(mut changes) = self.changes.clone() else {
+            context.cancelled().await;
+            return Ok(());
+        };
+        let Caller { actor, view, watch } = caller(context.request_context())?;
+        let mut seen = self.fingerprint(&actor, &view);
+        loop {
+            let changed = tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                changed = changes.changed() => changed,
+            };
+            if changed.is_err() {
+                context.cancelled().await;
+                return Ok(());
+            }
+            // What this key may list can have changed with the key itself, so it is looked at again.
+            let Some(actor) = watch.look().await else { return Ok(()) };
+            let now = self.fingerprint(&actor, &view);
+            if std::mem::replace(&mut seen, now) != now && context.sink().notify_tool_list_changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
     fn fingerprint(&self, actor: &Arc<Actor>, view: &View) -> u64 {
         let mut list = Vec::new();
         self.dispatch.write_list(actor, view, &mut list);
@@ -296,23 +322,15 @@ impl Handler {
 
 /// An answer as rmcp's result, or the error that an unknown tool is.
 fn result(answer: &Answer) -> Result<CallToolResponse, ErrorData> {
-    let body: serde_json::Value =
-        serde_json::from_str(answer.body.get()).map_err(|_| ErrorData::internal_error("the answer is not JSON", None))?;
+    let unreadable = |_| ErrorData::internal_error("the answer is not JSON", None);
     if answer.code == Some(Code::UnknownTool) {
+        let body: serde_json::Value = serde_json::from_str(answer.body.get()).map_err(unreadable)?;
         let message = body.get("message").and_then(|m| m.as_str()).unwrap_or("Unknown tool.").to_owned();
         return Err(ErrorData::invalid_params(message, Some(body)));
     }
-    let mut content = vec![ContentBlock::text(answer.text.clone().unwrap_or_else(|| answer.body.get().to_owned()))];
-    content.extend(
-        answer
-            .content
-            .iter()
-            .filter(|c| c.mime.starts_with("image/"))
-            .map(|c| ContentBlock::image(BASE64_STANDARD.encode(&c.bytes), c.mime.clone())),
-    );
-    let mut result = if answer.is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
-    result.structured_content = Some(body);
-    Ok(result.into())
+    let mut json = Vec::new();
+    wire::result(&mut json, answer, "");
+    serde_json::from_slice::<CallToolResult>(&json).map(Into::into).map_err(unreadable)
 }
 
 impl ServerHandler for Handler {
@@ -380,30 +398,14 @@ impl ServerHandler for Handler {
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         #[cfg(feature = "conformance")]
-        if self.changes.is_none() {
-            return self.fixture.listen(context).await;
-        }
-        let Some(mut changes) = self.changes.clone() else {
-            context.cancelled().await;
-            return Ok(());
+        return tokio::select! {
+            ended = self.announce(&context) => ended,
+            () = self.fixture.announce(&context) => Ok(()),
         };
-        let Caller { actor, view, watch } = caller(context.request_context())?;
-        let mut seen = self.fingerprint(&actor, &view);
-        loop {
-            let changed = tokio::select! {
-                () = context.cancelled() => return Ok(()),
-                changed = changes.changed() => changed,
-            };
-            if changed.is_err() {
-                context.cancelled().await;
-                return Ok(());
-            }
-            // What this key may list can have changed with the key itself, so it is looked at again.
-            let Some(actor) = watch.look().await else { return Ok(()) };
-            let now = self.fingerprint(&actor, &view);
-            if std::mem::replace(&mut seen, now) != now && context.sink().notify_tool_list_changed().await.is_err() {
-                return Ok(());
-            }
-        }
+        #[cfg(not(feature = "conformance"))]
+        self.announce(&context).await
     }
+
+    #[cfg(feature = "conformance")]
+    crate::conformance::handlers!();
 }

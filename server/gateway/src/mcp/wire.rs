@@ -217,22 +217,28 @@ pub(crate) fn answer(id: &str, answer: &Answer, marks: &str) -> Vec<u8> {
         let message = said.as_ref().map_or("Unknown tool.", |s| &s.message);
         return error(Some(id), INVALID_PARAMS, message, Some(answer.body.get()));
     }
-    let body = answer.body.get();
-    let mut out = Vec::with_capacity(body.len() * 2 + body.len() / 4 + 320);
+    let mut out = Vec::with_capacity(answer.body.get().len() * 9 / 4 + 320);
     begin_result(&mut out, id);
+    result(&mut out, answer, marks);
+    out.push(b'}');
+    out
+}
+
+/// The result of a call: text for those who read text, the same as JSON, pictures.
+pub(crate) fn result(out: &mut Vec<u8>, answer: &Answer, marks: &str) {
+    let body = answer.body.get();
     out.push(b'{');
     out.extend_from_slice(marks.as_bytes());
     out.extend_from_slice(br#""content":[{"type":"text","text":"#);
-    string(&mut out, answer.text.as_deref().unwrap_or(body));
+    string(out, answer.text.as_deref().unwrap_or(body));
     out.push(b'}');
     for (at, item) in answer.content.iter().enumerate() {
         out.push(b',');
-        content(&mut out, item, at);
+        content(out, item, at);
     }
     out.extend_from_slice(br#"],"structuredContent":"#);
     out.extend_from_slice(body.as_bytes());
-    out.extend_from_slice(if answer.is_error { br#","isError":true}}"# } else { br#","isError":false}}"# });
-    out
+    out.extend_from_slice(if answer.is_error { br#","isError":true}"# } else { br#","isError":false}"# });
 }
 
 #[derive(Deserialize)]

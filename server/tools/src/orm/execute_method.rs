@@ -47,12 +47,21 @@ impl Call {
     pub fn new(model: String, method: String, ids: Ids, args: List, kwargs: Values) -> Result<Self> {
         kernel::name::identifier("model", &model)?;
         kernel::name::identifier("method", &method)?;
-        if kwargs.0.contains_key("context") {
-            return Err(refusal(Code::InvalidArgument, "kwargs: context is not passed here.")
-                .next("Use the argument context of the tool itself.")
+        if let Some(name) = ["context", "ids", "self"].into_iter().find(|n| kwargs.0.contains_key(*n)) {
+            return Err(refusal(Code::InvalidArgument, format!("kwargs: {name} is not passed here."))
+                .next("Use the arguments context and ids of the tool itself.")
                 .into());
         }
-        Ok(Self { model, method, ids, args: args.0, kwargs: kwargs.0 })
+        let (mut ids, mut args) = (ids, args.0);
+        // Odoo takes the first positional argument for the records when none are named. Only records that are named as such
+        // are planned, counted and confirmed, so they are taken for what they are.
+        if ids.0.is_empty()
+            && let Some(records) = args.first().and_then(records)
+        {
+            ids = Ids(records);
+            args.remove(0);
+        }
+        Ok(Self { model, method, ids, args, kwargs: kwargs.0 })
     }
     /// Methods behind buttons change states (confirm, post, cancel): a person should have seen what they are called on.
     pub fn is_button(&self) -> bool {
@@ -71,6 +80,14 @@ impl Call {
         let mut plan = plan_for(cx, &format!("Would call {} on", self.method), &self.model, &self.ids.distinct()).await?;
         plan.warnings.push(warning);
         Ok(plan)
+    }
+}
+/// An id, or a list of ids and nothing else.
+fn records(first: &Value) -> Option<Vec<i64>> {
+    let id = |v: &Value| v.as_i64().filter(|id| *id > 0);
+    match first {
+        Value::Array(items) if !items.is_empty() => items.iter().map(id).collect(),
+        one => id(one).map(|id| vec![id]),
     }
 }
 impl Returned {
@@ -161,6 +178,18 @@ mod tests {
     fn the_context_cannot_pass_by_its_allow_list() {
         for bad in [json!({"model": "m", "method": "x", "kwargs": {"context": {}}}), json!({"model": "m", "method": "x y"})] {
             assert_eq!(split(bad).err().unwrap().code(), Code::InvalidArgument);
+        }
+    }
+
+    #[test]
+    fn records_cannot_pass_by_the_plan_as_arguments() {
+        for args in [json!([[1, 2, 3], "x"]), json!(["[1, 2, 3]"]), json!([7])] {
+            let Ok(Split::Write(Act(call))) = split(json!({"model": "m", "method": "action_cancel", "args": args})) else { panic!() };
+            let smuggled = call.args.first().and_then(records);
+            assert_eq!(smuggled, None, "{args}");
+        }
+        for kwargs in [json!({"ids": [1]}), json!({"self": [1]}), json!({"context": {}})] {
+            assert!(split(json!({"model": "m", "method": "action_cancel", "kwargs": kwargs})).is_err());
         }
     }
 
