@@ -93,6 +93,8 @@ test-quick: rust ## What needs neither Docker nor Odoo
 bench: rust ## The measured bars, in a release build against a real Odoo
 	$(STACK) up 19
 	cargo build --release -p ocore
+	OCORE_MEASURE=1 OCORE_TEST_STORE_PG="$$($(STACK) pgstore)" cargo test --release -p store -p tools --lib measure -- --nocapture --test-threads 1
+	cargo bench -p dispatch
 	cargo bench -p tests
 
 .PHONY: test-cold

@@ -206,6 +206,8 @@ CREATE TABLE security_events (
     count   BIGINT NOT NULL DEFAULT 1
 );
 
+CREATE INDEX security_events_at ON security_events (at);
+
 -- Changes of the registry, for the other processes.
 CREATE TABLE events (
     seq     BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

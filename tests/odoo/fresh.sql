@@ -23,5 +23,9 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Where wkhtmltopdf gets a report's style sheets from: inside the container, not the published port.
+INSERT INTO ir_config_parameter (key, value) VALUES ('report.url', 'http://127.0.0.1:8069')
+    ON CONFLICT (key) DO NOTHING;
+
 -- Two tenants' databases have neither identity nor secrets in common.
 UPDATE ir_config_parameter SET value = gen_random_uuid() WHERE key IN ('database.uuid', 'database.secret');

@@ -65,7 +65,7 @@ macro_rules! keys {
 keys! {
     data: Text = "", "\"/var/lib/ocore\"", "The folder of the store, its key and nothing else. Default: `/var/lib/ocore` for root, else `$XDG_DATA_HOME/ocore` or `~/.local/share/ocore`. Made with mode 0700 when it is missing.";
     listen: Text = "\"127.0.0.1:8321\"", "", "Address and port of the HTTP server. Port 0 takes a free one, which is printed.";
-    public_url: Text = "", "\"https://ocore.example.com\"", "The URL that clients use. It alone makes links and the Host and Origin that are answered; without it only loopback names are. Set it when a reverse proxy stands before ocore.";
+    public_url: Text = "", "\"https://ocore.example.com\"", "The URL that clients use, without `/mcp`. It alone makes links and the Host and Origin that are answered; without it only loopback names are. Set it when a reverse proxy stands before ocore.";
     database_url: Text secret true = "", "\"postgres://ocore@db.internal/ocore\"", "Where the store is: `sqlite:///path/ocore.db` or `postgres://user@host/database`. Default: `ocore.db` in the data folder. As an argument it must not hold a password.";
     database_url_file: Text = "", "\"/run/secrets/ocore-database-url\"", "A file that holds `database_url`, for addresses with a password.";
     instance_networks: List = "[]", "[\"10.20.0.0/16\"]", "Networks beside the public ones in which Odoo instances may live (CIDR). Cloud metadata addresses are refused whatever stands here.";
@@ -176,8 +176,7 @@ pub fn environment() -> Environment {
 
 const PREFIX: &str = "OCORE_";
 /// Variables of ours that are no settings.
-const OTHERS: [&str; 6] =
-    ["OCORE_CONFIG", "OCORE_DEMO_URL", "OCORE_DEMO_DATABASE", "OCORE_DEMO_LOGIN", "OCORE_DEMO_PASSWORD", "OCORE_API_KEY"];
+const OTHERS: [&str; 5] = ["OCORE_CONFIG", "OCORE_DEMO_URL", "OCORE_DEMO_DATABASE", "OCORE_DEMO_LOGIN", "OCORE_DEMO_PASSWORD"];
 
 impl Settings {
     /// Puts the settings together.
@@ -500,7 +499,7 @@ fn key_in(path: &Path) -> Result<SecretString> {
 fn public_url(text: &str) -> Result<Url> {
     let wrong = || {
         Failure::config(format!("public_url is \"{text}\"."))
-            .next("Write the origin that clients use, like https://ocore.example.com.")
+            .next("Write what clients use, without /mcp: https://ocore.example.com.")
     };
     let url: Url = text.parse().map_err(|_| wrong())?;
     let origin = matches!(url.scheme(), "http" | "https")
@@ -508,8 +507,7 @@ fn public_url(text: &str) -> Result<Url> {
         && url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
-        && url.fragment().is_none()
-        && url.path() == "/";
+        && url.fragment().is_none();
     if origin { Ok(url) } else { Err(wrong()) }
 }
 

@@ -18,6 +18,8 @@ const HOURLY: Duration = Duration::from_hours(1);
 const DAILY: Duration = Duration::from_hours(24);
 /// Jobs that clean up start a while after the server: a start is the busiest moment.
 const SETTLED: Duration = Duration::from_mins(2);
+/// How long security events are kept.
+const SECURITY_DAYS: i64 = 30;
 /// How long the main audit log is kept.
 const LOG_DAYS: i64 = 365;
 /// Rows per deletion, so that calls get their turn between.
@@ -180,6 +182,9 @@ impl Parts {
                     }
                 }
             }
+        }
+        if let Err(error) = store::security::prune(db, now - TimeDelta::days(SECURITY_DAYS)).await {
+            logged("deleting old security events", &error);
         }
         if let Err(error) = audit_log::prune(db, now - TimeDelta::days(LOG_DAYS)).await {
             logged("deleting old rows of the main audit log", &error);

@@ -190,4 +190,32 @@ mod tests {
             assert!(there.trim_end() == made.trim_end(), "docs/reference/{file} is not current: run make docs");
         }
     }
+
+    /// A page that moved takes its links along.
+    #[test]
+    fn links_between_the_pages_lead_somewhere() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut pages = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+        for folder in ["docs", "docs/reference"] {
+            let files = std::fs::read_dir(root.join(folder)).unwrap().map(|f| f.unwrap().path());
+            pages.extend(files.filter(|f| f.extension().is_some_and(|e| e == "md")));
+        }
+        for page in pages {
+            let text = std::fs::read_to_string(&page).unwrap();
+            for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+                if link.contains("://") || link.starts_with('#') {
+                    continue;
+                }
+                let file = link.split('#').next().unwrap();
+                let there = page.parent().unwrap().join(file);
+                assert!(there.exists(), "{}: {link}", page.display());
+                if let Some((_, head)) = link.split_once('#') {
+                    let text = std::fs::read_to_string(&there).unwrap();
+                    let heads = text.lines().filter(|l| l.starts_with('#'));
+                    let mut anchors = heads.map(|l| l.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-"));
+                    assert!(anchors.any(|a| a == head), "{}: {link}", page.display());
+                }
+            }
+        }
+    }
 }

@@ -270,7 +270,8 @@ impl Scope {
                 .next("Use the public method that the form's button calls, such as action_confirm."));
         }
         let blocked = METHODS.contains(&method) || METHOD_PREFIXES.iter().any(|p| method.starts_with(p));
-        if blocked && !lifted && !(self.restricted && self.names_method(model, method)) {
+        // The block-list wins over a key's own list: a restriction must not grant what no other key has.
+        if blocked && !lifted {
             return Err(refusal(Code::PermissionDenied, format!("The method {method} is not run by execute_method."))
                 .next(instead_of(method)));
         }

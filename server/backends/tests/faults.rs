@@ -1,6 +1,14 @@
 //! What real servers do not do on demand: hang, reset, garbage, oversized answers, refused logins, lost sessions. The stub
 //! speaks just enough HTTP and answers by a function of the path and the number of requests so far.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::match_same_arms,
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking"
+)]
 mod common;
 
 use std::{
@@ -83,7 +91,7 @@ async fn stub(answer: impl Fn(&str, usize) -> Do + Send + Sync + 'static) -> Stu
                             "Set-Cookie: session_id=abc; Path=/\r\n",
                         ),
                         Do::Hang => {
-                            tokio::time::sleep(Duration::from_secs(600)).await;
+                            tokio::time::sleep(Duration::from_mins(10)).await;
                             return;
                         }
                         Do::Reset => return,

@@ -107,7 +107,9 @@ fn feed(value: &Value, hash: &mut Sha256) {
         }
         Value::Array(items) => {
             hash.update(b"[");
-            items.iter().for_each(|item| feed(item, hash));
+            for item in items {
+                feed(item, hash);
+            }
             hash.update(b"]");
         }
         Value::Number(n) => {

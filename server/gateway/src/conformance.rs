@@ -2,6 +2,8 @@
 //!
 //! Compiled with the feature `conformance` alone, which no release build has. Its requests pass the same edge as real ones;
 //! rmcp runs them, because they exercise what the product does not use (sampling, elicitation, protocol logging).
+#![expect(deprecated, reason = "the suite still asks for sampling and protocol logging")]
+#![expect(clippy::needless_pass_by_value, reason = "JSON is written in place")]
 use std::{
     collections::HashSet,
     sync::{
@@ -15,9 +17,9 @@ use parking_lot::Mutex;
 use rmcp::{
     ErrorData, RoleServer,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, CreateMessageRequestParams, ElicitRequestParams,
-        GetPromptRequestParams, GetPromptResponse, GetPromptResult, InputRequiredResult, InputResponses, LoggingLevel,
-        LoggingMessageNotificationParam, ProgressNotificationParam, ProtocolVersion, ReadResourceResult, Tool,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, CreateMessageRequestParams,
+        ElicitRequestParams, GetPromptRequestParams, GetPromptResponse, GetPromptResult, InputRequiredResult, InputResponses,
+        LoggingLevel, LoggingMessageNotificationParam, ProgressNotificationParam, ProtocolVersion, ReadResourceResult, Tool,
     },
     service::{RequestContext, SubscriptionContext},
 };
@@ -121,7 +123,15 @@ pub(crate) fn add_tools(array: &mut Vec<u8>) {
     array.push(b']');
 }
 
-fn made<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
+/// What is no result of its own kind is a complete one; rmcp takes the mark off for legacy clients.
+fn made<T: DeserializeOwned>(mut value: Value) -> Result<T, ErrorData> {
+    if let Some(result) = value.as_object_mut()
+        && ["content", "messages", "contents", "prompts", "resources", "resourceTemplates", "completion"]
+            .iter()
+            .any(|k| result.contains_key(*k))
+    {
+        result.insert("resultType".into(), "complete".into());
+    }
     serde_json::from_value(value).map_err(|e| ErrorData::internal_error(format!("the fixture is wrong: {e}"), None))
 }
 fn complete(content: Value) -> Result<CallToolResponse, ErrorData> {
@@ -131,7 +141,8 @@ fn said(text: impl Into<String>) -> Result<CallToolResponse, ErrorData> {
     complete(json!([{"type": "text", "text": text.into()}]))
 }
 fn required<T: From<InputRequiredResult>>(requests: Value, state: Option<String>) -> Result<T, ErrorData> {
-    made::<InputRequiredResult>(json!({"resultType": "input_required", "inputRequests": requests, "requestState": state})).map(Into::into)
+    made::<InputRequiredResult>(json!({"resultType": "input_required", "inputRequests": requests, "requestState": state}))
+        .map(Into::into)
 }
 fn elicit(message: &str, field: &str, kind: &str) -> Value {
     json!({"method": "elicitation/create", "params": {"mode": "form", "message": message,
@@ -186,7 +197,8 @@ impl Fixture {
                     "text": "{\"test\":\"data\",\"value\":123}"}},
             ])),
             "test_error_handling" => made::<CallToolResult>(json!({"isError": true,
-                "content": [{"type": "text", "text": "This tool intentionally returns an error for testing"}]})).map(Into::into),
+                "content": [{"type": "text", "text": "This tool intentionally returns an error for testing"}]}))
+            .map(Into::into),
             "test_tool_with_logging" | "test_logging_tool" => self.log(&context).await,
             "test_tool_with_progress" => {
                 for progress in [0.0, 50.0, 100.0] {
@@ -199,11 +211,14 @@ impl Fixture {
                 said("Progress is complete.")
             }
             "test_sampling" => {
-                let params: CreateMessageRequestParams = made(sample(&argument("prompt")).get("params").cloned().unwrap_or_default())?;
-                #[expect(deprecated, reason = "the suite still asks for it")]
+                let params: CreateMessageRequestParams =
+                    made(sample(&argument("prompt")).get("params").cloned().unwrap_or_default())?;
                 match context.peer.create_message(params).await {
                     Ok(result) => said(format!("LLM response: {}", json!(result.message.content))),
-                    Err(e) => made::<CallToolResult>(json!({"isError": true, "content": [{"type": "text", "text": e.to_string()}]})).map(Into::into),
+                    Err(e) => {
+                        made::<CallToolResult>(json!({"isError": true, "content": [{"type": "text", "text": e.to_string()}]}))
+                            .map(Into::into)
+                    }
                 }
             }
             "test_elicitation" => {
@@ -223,7 +238,11 @@ impl Fixture {
             }
             "test_elicitation_sep1330_enums" => {
                 let titled = |name: &str, title: &str| -> Vec<Value> {
-                    ["First", "Second", "Third"].iter().zip(1..).map(|(t, n)| json!({"const": format!("{name}{n}"), "title": format!("{t} {title}")})).collect()
+                    ["First", "Second", "Third"]
+                        .iter()
+                        .zip(1..)
+                        .map(|(t, n)| json!({"const": format!("{name}{n}"), "title": format!("{t} {title}")}))
+                        .collect()
                 };
                 let schema = json!({"type": "object", "properties": {
                     "untitledSingle": {"type": "string", "enum": ["option1", "option2", "option3"]},
@@ -235,9 +254,7 @@ impl Fixture {
             }
             "test_missing_capability" => {
                 let mut needed = ClientCapabilities::default();
-                #[expect(deprecated, reason = "the suite still asks for it")]
-                { needed.sampling = Some(rmcp::model::SamplingCapability::default()); }
-                #[expect(deprecated, reason = "the suite still asks for it")]
+                needed.sampling = Some(rmcp::model::SamplingCapability::default());
                 if context.client_capabilities().is_none_or(|c| c.sampling.is_none()) {
                     return Err(ErrorData::missing_required_client_capability(needed));
                 }
@@ -266,8 +283,10 @@ impl Fixture {
         let wanted = !modern(context) || context.meta.log_level().is_some();
         for text in ["Tool execution started", "Tool processing data", "Tool execution completed"] {
             if wanted {
-                #[expect(deprecated, reason = "the suite still asks for it")]
-                let _ = context.peer.notify_logging_message(LoggingMessageNotificationParam::new(LoggingLevel::Info, json!(text))).await;
+                let _ = context
+                    .peer
+                    .notify_logging_message(LoggingMessageNotificationParam::new(LoggingLevel::Info, json!(text)))
+                    .await;
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -288,7 +307,8 @@ impl Fixture {
         let state = request.request_state.as_deref();
         match name {
             "test_input_required_result_elicitation" | "test_streaming_elicitation" => {
-                let answer = given("user_name").and_then(|r| r.get("content")).and_then(|c| c.get("name")).and_then(Value::as_str);
+                let answer =
+                    given("user_name").and_then(|r| r.get("content")).and_then(|c| c.get("name")).and_then(Value::as_str);
                 answer.map_or_else(|| required(name_wanted(), None), |name| said(format!("Hello, {name}!")))
             }
             "test_input_required_result_sampling" => match given("capital_question") {
@@ -322,20 +342,23 @@ impl Fixture {
                 }
                 if given("step1").is_some() {
                     self.check(state)?;
-                    return required(json!({"step2": elicit("Step 2: What is your favorite color?", "color", "string")}), Some(self.state()));
+                    return required(
+                        json!({"step2": elicit("Step 2: What is your favorite color?", "color", "string")}),
+                        Some(self.state()),
+                    );
                 }
                 required(json!({"step1": elicit("Step 1: What is your name?", "name", "string")}), Some(self.state()))
             }
             "test_input_required_result_capabilities" => {
                 let can = json!(context.client_capabilities().unwrap_or_default());
-                let mut requests = json!({});
+                let mut requests = serde_json::Map::new();
                 if can.get("sampling").is_some() {
-                    requests["sampled"] = sample("Say something");
+                    requests.insert("sampled".into(), sample("Say something"));
                 }
                 if can.get("elicitation").is_some() {
-                    requests["asked"] = elicit("What is your name?", "name", "string");
+                    requests.insert("asked".into(), elicit("What is your name?", "name", "string"));
                 }
-                if responses.is_some() { said("Done.") } else { required(requests, None) }
+                if responses.is_some() { said("Done.") } else { required(requests.into(), None) }
             }
             other => Err(ErrorData::invalid_params(format!("There is no tool {other:?} here."), None)),
         }
@@ -369,7 +392,9 @@ async fn ask(context: &RequestContext<RoleServer>, message: &str, schema: Value)
     let params: ElicitRequestParams = made(json!({"mode": "form", "message": message, "requestedSchema": schema}))?;
     match context.peer.create_elicitation(params).await {
         Ok(result) => said(format!("Elicitation completed: action={}, content={}", json!(result.action), json!(result.content))),
-        Err(e) => made::<CallToolResult>(json!({"isError": true, "content": [{"type": "text", "text": e.to_string()}]})).map(Into::into),
+        Err(e) => {
+            made::<CallToolResult>(json!({"isError": true, "content": [{"type": "text", "text": e.to_string()}]})).map(Into::into)
+        }
     }
 }
 
@@ -405,7 +430,12 @@ pub(crate) fn prompt(request: &GetPromptRequestParams) -> Result<GetPromptRespon
         "test_input_required_result_prompt" => {
             let given = |responses: &InputResponses| responses.get("user_context").map(ToString::to_string);
             match request.input_responses.as_ref().and_then(given) {
-                None => return required(json!({"user_context": elicit("What context should the prompt use?", "context", "string")}), None),
+                None => {
+                    return required(
+                        json!({"user_context": elicit("What context should the prompt use?", "context", "string")}),
+                        None,
+                    );
+                }
                 Some(context) => json!([text(format!("The context is {context}"))]),
             }
         }
@@ -429,7 +459,9 @@ pub(crate) fn templates<T: DeserializeOwned>() -> Result<T, ErrorData> {
 
 pub(crate) fn resource(uri: &str) -> Result<ReadResourceResult, ErrorData> {
     let content = match uri {
-        "test://static-text" => json!({"uri": uri, "mimeType": "text/plain", "text": "This is the content of the static text resource."}),
+        "test://static-text" => {
+            json!({"uri": uri, "mimeType": "text/plain", "text": "This is the content of the static text resource."})
+        }
         "test://static-binary" => json!({"uri": uri, "mimeType": "image/png", "blob": IMAGE}),
         "test://watched-resource" => json!({"uri": uri, "mimeType": "text/plain", "text": "Watched."}),
         other => {
@@ -442,6 +474,10 @@ pub(crate) fn resource(uri: &str) -> Result<ReadResourceResult, ErrorData> {
         }
     };
     made(json!({"contents": [content]}))
+}
+
+pub(crate) fn completion<T: DeserializeOwned>() -> Result<T, ErrorData> {
+    made(json!({"completion": {"values": ["testValue"], "total": 1, "hasMore": false}}))
 }
 
 /// The handlers of the fixture, inside `impl ServerHandler`.
@@ -490,18 +526,26 @@ macro_rules! handlers {
             _: rmcp::model::CompleteRequestParams,
             _: RequestContext<RoleServer>,
         ) -> Result<rmcp::model::CompleteResult, ErrorData> {
-            serde_json::from_value(serde_json::json!({"completion": {"values": ["testValue"], "total": 1, "hasMore": false}}))
-                .map_err(|_| ErrorData::internal_error("the fixture is wrong", None))
+            crate::conformance::completion()
         }
+        #[allow(deprecated)]
         async fn set_level(&self, _: rmcp::model::SetLevelRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
             Ok(())
         }
         #[allow(deprecated)]
-        async fn subscribe(&self, _: rmcp::model::SubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        async fn subscribe(
+            &self,
+            _: rmcp::model::SubscribeRequestParams,
+            _: RequestContext<RoleServer>,
+        ) -> Result<(), ErrorData> {
             Ok(())
         }
         #[allow(deprecated)]
-        async fn unsubscribe(&self, _: rmcp::model::UnsubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        async fn unsubscribe(
+            &self,
+            _: rmcp::model::UnsubscribeRequestParams,
+            _: RequestContext<RoleServer>,
+        ) -> Result<(), ErrorData> {
             Ok(())
         }
     };

@@ -602,7 +602,7 @@ mod tests {
             for (name, value) in headers {
                 map.append(*name, value.parse().unwrap());
             }
-            edge.address(peer.parse().unwrap(), &map).map(|a| a.to_string()).unwrap_or_else(|()| "ambiguous".into())
+            edge.address(peer.parse().unwrap(), &map).map_or_else(|()| "ambiguous".into(), |a| a.to_string())
         };
         let xff = "x-forwarded-for";
         assert_eq!(from("203.0.113.1", &[(xff, "8.8.8.8")]), "203.0.113.1");

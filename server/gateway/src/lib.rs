@@ -1,5 +1,8 @@
 //! The façades: wire protocols over [`dispatch::Dispatch`], one file per façade. No façade decides anything: it reads a
 //! request, hands a call to the dispatcher, and writes the answer. What every request passes first stands in `edge.rs`.
+#[cfg(all(feature = "conformance", not(debug_assertions)))]
+compile_error!("the conformance fixture must not be in a release build");
+
 mod answer;
 #[cfg(feature = "conformance")]
 mod conformance;

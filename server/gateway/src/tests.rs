@@ -251,6 +251,8 @@ impl backends::odoo::Credentials for NoCredentials {
     }
 }
 fn pool() -> backends::odoo::Pool {
+    // Once per process; that it is there already is no error.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     backends::odoo::Pool::new(Arc::new(NoCredentials), kernel::Networks::default(), backends::odoo::PoolSettings::default())
 }
 
@@ -303,6 +305,7 @@ async fn body(response: Response) -> Value {
     let bytes = bytes(response).await;
     serde_json::from_slice(&bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&bytes)))
 }
+#[expect(clippy::needless_pass_by_value, reason = "JSON is written in place")]
 fn call(name: &str, arguments: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}})
 }
@@ -714,6 +717,21 @@ async fn progress_grows_and_closing_the_stream_cancels() {
     until(|| STOPPED[2].load(Ordering::SeqCst) == 1).await;
     assert_eq!(FINISHED[2].load(Ordering::SeqCst), 0);
 
+    let mut stream = w.modern("tools/call", slow(1000, 5), |_| ()).await.into_body();
+    chunk(&mut stream).await.unwrap();
+    w.revoke().await;
+    let mut last = String::new();
+    while let Some(text) = chunk(&mut stream).await {
+        last = text;
+    }
+    assert_eq!(data(&last)["error"]["code"], -32600, "a revoked key ends open streams");
+    until(|| STOPPED[5].load(Ordering::SeqCst) == 1).await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_streams_gets_none() {
+    let w = world(Config::default()).await;
+    let slow = |steps: u64, slot: usize| json!({"name": "ocore_slow", "arguments": {"steps": steps, "milliseconds": 30, "slot": slot}, "_meta": {"progressToken": 1}});
     let plain = w
         .modern("tools/call", slow(2, 1), |r| {
             r.headers_mut().insert(header::ACCEPT, "application/json".parse().unwrap());

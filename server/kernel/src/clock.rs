@@ -50,11 +50,9 @@ impl Clock for SystemClock {
 pub struct SystemRandom;
 impl Random for SystemRandom {
     #[expect(clippy::disallowed_methods, reason = "the one place where the random source is read")]
-    #[expect(clippy::panic, reason = "without randomness no key, id or token may be made; there is nothing to go on with")]
+    // Without randomness no key, id or token may be made: there is nothing to go on with.
     fn fill(&self, buffer: &mut [u8]) {
-        if getrandom::fill(buffer).is_err() {
-            panic!("the operating system has no random source");
-        }
+        assert!(getrandom::fill(buffer).is_ok(), "the operating system has no random source");
     }
 }
 

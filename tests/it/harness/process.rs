@@ -183,7 +183,10 @@ impl Ocore {
 
     /// A key of `acme` with these flags (role admin unless one is given), and a client that uses it.
     pub fn key(&self, extra: &[&str]) -> Mcp {
-        let mut args = vec!["key", "create", "--org", "acme", "--label", "test"];
+        let mut args = vec!["key", "create", "--org", "acme"];
+        if !extra.contains(&"--label") {
+            args.extend(["--label", "test"]);
+        }
         if !extra.contains(&"--role") && !extra.contains(&"--owner") {
             args.extend(["--role", "admin"]);
         }

@@ -17,7 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub async fn given(base: &Base, instance: &Instance, login: &Login) -> Result<Check> {
     let credentials = Arc::new(Given { login: login.login.clone(), secret: login.secret.clone() });
     let pool = Pool::new(credentials, base.admin.networks.clone(), PoolSettings::default());
-    tried(&pool, instance).await
+    tried(&pool, instance).await.map_err(|failure| {
+        // What is said of a stored login that Odoo refused does not hold for one that is not stored yet.
+        let stored = failure.next.contains("does not try this credential again");
+        let advice = if stored { "Check the database, the login and its secret." } else { failure.next.as_str() };
+        let advice = format!("{advice} Nothing was stored; --no-check stores it without this check.");
+        failure.next(advice.trim().to_owned())
+    })
 }
 
 /// Tries the login that the store holds.

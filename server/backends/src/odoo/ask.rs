@@ -274,6 +274,13 @@ fn arguments(method: &str, ids: &[i64], mut args: Vec<Value>, kwargs: Map<String
                 .into());
         }
     }
+    // What stands before a given argument must be given too: names differ between versions, positions do not.
+    if method == "name_search" {
+        named.entry("name").or_insert_with(|| "".into());
+    }
+    if parameters.first() == Some(&"domain") {
+        named.entry("domain").or_insert_with(|| json!([]));
+    }
     Ok(named)
 }
 

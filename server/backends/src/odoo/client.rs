@@ -27,7 +27,7 @@ use super::{
 };
 
 /// A timeout that waited at least so long counts for the breaker: shorter ones say more about the deadline.
-const TELLING: Duration = Duration::from_secs(1);
+const TELLING: Duration = Duration::from_millis(750);
 
 #[derive(Debug)]
 pub(super) struct Client {
@@ -218,7 +218,7 @@ impl Client {
         let headers = Headers { cookie: bound.as_ref(), ..self.with_database() };
         let answer = self.post(&self.urls.jsonrpc, body, headers, request, pass, deadline).await?;
         if answer.status == 404 {
-            return self.without_jsonrpc().map(|()| Turn::Again);
+            return self.without_jsonrpc(pass, deadline).await.map(|()| Turn::Again);
         }
         match dialect::read_rpc(&answer.body) {
             Said::Result(result) => Ok(Turn::Said(Ok(result))),
@@ -311,28 +311,36 @@ impl Client {
             return Ok(Some(cookie));
         }
         let body = || dialect::sign_in(&self.instance.database, &self.credential.login, self.credential.secret.expose_secret());
-        let mut answer = self.exchange(&self.urls.sign_in, body()?, Headers::default(), pass, deadline).await?;
-        if answer.status == 500
-            && let Some(bound) = self.bind(pass, deadline).await?
-        {
-            // 14 and 15 tell nothing without a database: neither a wrong password nor a clash of two logins.
-            answer = self
-                .exchange(&self.urls.sign_in, body()?, Headers { cookie: Some(&bound), ..Headers::default() }, pass, deadline)
-                .await?;
-            answer.session = answer.session.or(Some(bound));
-        }
-        if answer.status == 404 {
-            self.switch(Dialect::JsonRpc);
-            return Ok(None);
-        }
-        let info: SessionInfo = match dialect::read_rpc(&answer.body) {
-            Said::Result(info) => info,
-            Said::Error(error) if error.kind == Kind::NotFound => {
+        let mut clashes = 0;
+        let (answer, info): (_, SessionInfo) = loop {
+            let mut answer = self.exchange(&self.urls.sign_in, body()?, Headers::default(), pass, deadline).await?;
+            if answer.status == 500
+                && let Some(bound) = self.bind(pass, deadline).await?
+            {
+                // 14 and 15 tell nothing without a database: neither a wrong password nor a clash of two logins.
+                answer = self
+                    .exchange(&self.urls.sign_in, body()?, Headers { cookie: Some(&bound), ..Headers::default() }, pass, deadline)
+                    .await?;
+                answer.session = answer.session.or(Some(bound));
+            }
+            if answer.status == 404 {
                 self.switch(Dialect::JsonRpc);
                 return Ok(None);
             }
-            Said::Error(error) => return Err(self.login_failed(&error).await),
-            Said::Garbage => return Err(self.unreadable(&answer).into()),
+            match dialect::read_rpc(&answer.body) {
+                Said::Result(info) => break (answer, info),
+                // A login notes its time on the user: two processes that sign in at once clash, and one has to come again.
+                Said::Error(error) if error.kind == Kind::Concurrency && clashes < 4 => {
+                    clashes += 1;
+                    tokio::time::sleep(Duration::from_millis(100 * clashes)).await;
+                }
+                Said::Error(error) if error.kind == Kind::NotFound => {
+                    self.switch(Dialect::JsonRpc);
+                    return Ok(None);
+                }
+                Said::Error(error) => return Err(self.login_failed(&error).await),
+                Said::Garbage => return Err(self.unreadable(&answer).into()),
+            }
         };
         let Some(uid) = info.uid.as_i64().filter(|uid| *uid > 0) else {
             // Not marked as refused: the password is right, it just does not do.
@@ -374,7 +382,7 @@ impl Client {
         )?;
         let answer = self.exchange(&self.urls.jsonrpc, body, self.with_database(), pass, deadline).await?;
         if answer.status == 404 {
-            self.without_jsonrpc()?;
+            self.without_jsonrpc(pass, deadline).await?;
             return Ok(None);
         }
         match dialect::read_rpc::<Value>(&answer.body) {
@@ -486,8 +494,12 @@ impl Client {
     fn switch(&self, to: Dialect) {
         self.dialect.store(to as u8 + 1, Ordering::Release);
     }
-    fn without_jsonrpc(&self) -> Result<(), Failure> {
-        if is_api_key(self.credential.secret.expose_secret()) && self.rpc.dialect == RpcDialect::Auto {
+    async fn without_jsonrpc(&self, pass: &Pass, deadline: Instant) -> Result<(), Failure> {
+        let key = is_api_key(self.credential.secret.expose_secret());
+        if key
+            && self.rpc.dialect == RpcDialect::Auto
+            && self.version_within(deadline, pass).await?.version().is_some_and(|v| v.major >= dialect::JSON2_FROM)
+        {
             self.switch(Dialect::Json2);
             return Ok(());
         }

@@ -479,11 +479,7 @@ mod tests {
 
     #[test]
     fn editions() {
-        let info = |v: &str, last: &str| VersionInfo {
-            server_version: v.into(),
-            server_version_info: vec![json!(last)],
-            server_serie: None,
-        };
+        let info = |v: &str, last: &str| VersionInfo { full: v.into(), parts: vec![json!(last)], serie: None };
         assert_eq!(info("18.0+e-20260101", "e").edition(), "enterprise");
         assert_eq!(info("19.0", "").edition(), "community");
         assert_eq!(info("saas~18.2+e", "e").version(), Some(OdooVersion { major: 18, minor: 2 }));

@@ -39,6 +39,8 @@ pub struct World {
 }
 impl World {
     pub async fn new(tools: &'static [Tool]) -> Self {
+        // The binary's main does this; a second time is refused, which is fine.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let store = store::testing::sqlite().await;
         // Deadlines and ages are real here.
         let sources = Sources::system();

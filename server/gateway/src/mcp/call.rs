@@ -83,24 +83,25 @@ struct Streaming {
     /// Whether there is progress that was not sent yet.
     pending: bool,
     next_progress: Instant,
-    last_write: Instant,
+    watch: Watch,
+    next_look: Instant,
     done: bool,
 }
 
 /// Progress, signs of life, and at the end the answer.
-pub(crate) fn stream(held: Held, id: String, token: Option<String>, marks: &'static str) -> Body {
+pub(crate) fn stream(held: Held, id: String, token: Option<String>, marks: &'static str, watch: Watch) -> Body {
     let now = Instant::now();
-    let progress = if token.is_some() { held.progress() } else { None };
     let state = Streaming {
+        progress: if token.is_some() { held.progress() } else { None },
         held,
         id,
         token,
         marks,
-        progress,
         sent: None,
         pending: false,
         next_progress: now,
-        last_write: now,
+        watch,
+        next_look: now + KEEP_ALIVE,
         done: false,
     };
     Body::from_stream(stream::unfold(state, |mut state| async move {
@@ -133,13 +134,18 @@ impl Streaming {
                 () = sleep_until(self.next_progress), if self.pending => {
                     self.pending = false;
                     if let Some(chunk) = self.notification() {
-                        self.last_write = Instant::now();
-                        self.next_progress = self.last_write + THROTTLE;
+                        self.next_progress = Instant::now() + THROTTLE;
                         return chunk;
                     }
                 }
-                () = sleep_until(self.last_write + KEEP_ALIVE) => {
-                    self.last_write = Instant::now();
+                () = sleep_until(self.next_look) => {
+                    self.next_look = Instant::now() + KEEP_ALIVE;
+                    if self.watch.look().await.is_none() {
+                        self.held.cancel();
+                        self.done = true;
+                        let message = "The key of this request is not good any more.";
+                        return wire::event(&wire::error(Some(&self.id), wire::INVALID_REQUEST, message, None));
+                    }
                     return COMMENT.to_vec();
                 }
             }

@@ -227,14 +227,15 @@ impl Gateway {
         if let Some(body) = self.simple(&asking, &method, &params) {
             return answer::json(StatusCode::OK, body);
         }
-        if &*method == "tools/call" && !rest::owns_tool(params.name.as_deref()) {
+        let calls = &*method == "tools/call";
+        if calls && !rest::owns_tool(params.name.as_deref()) {
             let token = params.meta.as_ref().and_then(wire::Meta::token);
             return match self.start(&asking, &params, era == Era::Legacy) {
-                Ok(held) => self.finish(held, &asking, token, accept).await,
+                Ok(held) => self.finish(held, &asking, token, accept, || self.watch(visitor, &parts, Facade::Mcp)).await,
                 Err(body) => answer::json(StatusCode::OK, body),
             };
         }
-        if rest::owns(&method, era, self.mcp.list_changed) {
+        if calls || rest::owns(&method, era, self.mcp.list_changed) {
             let watch = self.watch(visitor, &parts, Facade::Mcp);
             return self.mcp.rest.stateless(parts, body.clone(), actor, view, watch).await;
         }
@@ -338,7 +339,14 @@ impl Gateway {
     }
 
     /// The answer of a call as plain JSON, or as a stream where the client wants progress or has to wait.
-    async fn finish(&self, mut held: Held, asking: &Asking<'_>, token: Option<&str>, accept: Accept) -> Response {
+    async fn finish(
+        &self,
+        mut held: Held,
+        asking: &Asking<'_>,
+        token: Option<&str>,
+        accept: Accept,
+        watch: impl FnOnce() -> call::Watch,
+    ) -> Response {
         let marks = asking.era.marks();
         if !(accept.stream && (token.is_some() || !accept.json)) {
             match tokio::time::timeout(call::PATIENCE, held.answer()).await {
@@ -351,7 +359,7 @@ impl Gateway {
                 }
             }
         }
-        answer::stream(call::stream(held, asking.id.to_owned(), token.map(str::to_owned), marks))
+        answer::stream(call::stream(held, asking.id.to_owned(), token.map(str::to_owned), marks, watch()))
     }
 
     /// The key of this request, for a stream that it opens.

@@ -9,7 +9,7 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Request, StatusCode, header, request::Parts},
+    http::{HeaderValue, Method, Request, StatusCode, header, request::Parts},
     response::Response,
 };
 use bytes::Bytes;
@@ -21,8 +21,8 @@ use parking_lot::Mutex;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, ListToolsResult,
-        PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+        CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, ListToolsResult, PaginatedRequestParams,
+        ProgressNotificationParam, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
     },
     service::{RequestContext, SubscriptionContext},
     transport::streamable_http_server::{
@@ -144,7 +144,12 @@ impl Rest {
                 }
             }
         }
-        let response = self.handle(parts, body, Caller { actor, view, watch: Arc::new(watch) }).await;
+        let ending = parts.method == Method::DELETE;
+        let mut response = self.handle(parts, body, Caller { actor, view, watch: Arc::new(watch) }).await;
+        if ending && response.status() == StatusCode::ACCEPTED {
+            // Some clients take 200, 204 and 405 alone for "ended".
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
         match id {
             None => {
                 if let Some(new) = response.headers().get(SESSION_ID).and_then(|v| v.to_str().ok()) {
