@@ -2,7 +2,14 @@
 //!
 //! Latency on the real Odoo by alternating pairs (raw JSON-RPC with the same login, then through ocore), so that drift of the
 //! machine falls on both. The rates and the memory against a stub that answers at once. Loopback only.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 #![allow(clippy::disallowed_methods, clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 #![allow(dead_code, reason = "the harness serves the tests too")]
 
@@ -121,7 +128,9 @@ const READ: &str = r#"{"model":"res.partner","fields":["name","email"],"limit":1
 
 /// One tools/call of the legacy era (the shortest envelope), as raw as a client can make it.
 async fn call(http: &reqwest::Client, mcp: &Mcp, arguments: &str) -> Result<Duration, String> {
-    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"dev_search_read","arguments":{arguments}}}}}"#);
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"dev_search_read","arguments":{arguments}}}}}"#
+    );
     let start = Instant::now();
     let response = http
         .post(format!("{}/mcp", mcp.base))
@@ -144,7 +153,13 @@ async fn raw(http: &reqwest::Client, url: &str, database: &str, uid: i64) -> Res
         "args": [database, uid, "admin", "res.partner", "search_read", [], {"domain": [], "fields": ["name", "email"], "limit": 10, "order": "id"}]}});
     let body = body.to_string();
     let start = Instant::now();
-    let response = http.post(format!("{url}/jsonrpc")).header("content-type", "application/json").body(body).send().await.map_err(|e| e.to_string())?;
+    let response = http
+        .post(format!("{url}/jsonrpc"))
+        .header("content-type", "application/json")
+        .body(body)
+        .send()
+        .await
+        .map_err(|e| e.to_string())?;
     let text = response.text().await.map_err(|e| e.to_string())?;
     let took = start.elapsed();
     if text.contains("\"error\"") { Err(text) } else { Ok(took) }
@@ -167,7 +182,8 @@ fn pairs(mcp: &Mcp, url: &str, database: &str, uid: i64, parallel: usize, total:
                     for round in 0..total / parallel {
                         for turn in 0..2 {
                             let governed = (round + worker + turn) % 2 == 0;
-                            let result = if governed { call(&http, &mcp, READ).await } else { raw(&http, &url, &database, uid).await };
+                            let result =
+                                if governed { call(&http, &mcp, READ).await } else { raw(&http, &url, &database, uid).await };
                             match result {
                                 Ok(took) => if governed { &ours } else { &raws }.lock().unwrap().push(took),
                                 Err(why) => {
@@ -210,8 +226,13 @@ fn real_latency() {
         let (r50, r99) = (p(&ours, 0.5) / p(&raw, 0.5), p(&ours, 0.99) / p(&raw, 0.99));
         println!(
             "real Odoo, {parallel:>2} parallel, {} pairs: raw p50 {:.2} p99 {:.2} ms; ocore p50 {:.2} p99 {:.2} ms; p50 × {r50:.2} (bar 0.95: {}), p99 × {r99:.2} (bar 1.2 at 50: {}), {errors} errors",
-            ours.len(), p(&raw, 0.5), p(&raw, 0.99), p(&ours, 0.5), p(&ours, 0.99),
-            verdict(r50, 0.95, true), verdict(r99, 1.2, true)
+            ours.len(),
+            p(&raw, 0.5),
+            p(&raw, 0.99),
+            p(&ours, 0.5),
+            p(&ours, 0.99),
+            verdict(r50, 0.95, true),
+            verdict(r99, 1.2, true)
         );
     }
 }

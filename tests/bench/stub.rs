@@ -18,7 +18,8 @@ impl Stub {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let records: Vec<String> = (1..=10).map(|i| format!(r#"{{"id":{i},"name":"Partner number {i}","email":"p{i}@example.com"}}"#)).collect();
+        let records: Vec<String> =
+            (1..=10).map(|i| format!(r#"{{"id":{i},"name":"Partner number {i}","email":"p{i}@example.com"}}"#)).collect();
         let records = Arc::new(format!("[{}]", records.join(",")));
         runtime.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
@@ -45,7 +46,8 @@ async fn serve(mut socket: TcpStream, delay: Duration, records: Arc<String>) {
             }
         };
         let text = String::from_utf8_lossy(&buffer[..head]).to_ascii_lowercase();
-        let length: usize = text.lines().find_map(|l| l.strip_prefix("content-length:")).and_then(|l| l.trim().parse().ok()).unwrap_or(0);
+        let length: usize =
+            text.lines().find_map(|l| l.strip_prefix("content-length:")).and_then(|l| l.trim().parse().ok()).unwrap_or(0);
         while buffer.len() < head + length {
             if socket.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
                 return;
@@ -61,7 +63,8 @@ async fn serve(mut socket: TcpStream, delay: Duration, records: Arc<String>) {
         }
         let payload = format!(r#"{{"jsonrpc": "2.0", "id": 1, "result": {result}}}"#);
         let cookie = if path.contains("authenticate") { "Set-Cookie: session_id=stub; Path=/; HttpOnly\r\n" } else { "" };
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{cookie}Content-Length: {}\r\n\r\n", payload.len());
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{cookie}Content-Length: {}\r\n\r\n", payload.len());
         if socket.write_all((head + &payload).as_bytes()).await.is_err() {
             return;
         }
@@ -76,7 +79,11 @@ fn answer(path: &str, body: &str, records: &str) -> (String, bool) {
         return (r#"{"uid": 2, "username": "admin", "db": "stub", "server_version": "19.0", "user_context": {"lang": "en_US", "tz": "UTC", "uid": 2}}"#.into(), false);
     }
     if body.contains("fields_get") {
-        let field = |name: &str, kind: &str| format!(r#""{name}": {{"type": "{kind}", "string": "{name}", "store": true, "required": false, "readonly": false, "searchable": true, "sortable": true, "name": "{name}"}}"#);
+        let field = |name: &str, kind: &str| {
+            format!(
+                r#""{name}": {{"type": "{kind}", "string": "{name}", "store": true, "required": false, "readonly": false, "searchable": true, "sortable": true, "name": "{name}"}}"#
+            )
+        };
         return (format!("{{{}, {}, {}}}", field("id", "integer"), field("name", "char"), field("email", "char")), false);
     }
     if body.contains("\"login\"") || body.contains("\"authenticate\"") {

@@ -28,7 +28,11 @@ fn clients() -> Option<PathBuf> {
 }
 
 fn python(dir: &Path, line: &str, script: &str, args: &[&str]) -> Value {
-    let output = Command::new(dir.join(line).join("bin/python")).arg(root().join("tests/clients").join(script)).args(args).output().expect("python");
+    let output = Command::new(dir.join(line).join("bin/python"))
+        .arg(root().join("tests/clients").join(script))
+        .args(args)
+        .output()
+        .expect("python");
     assert!(output.status.success(), "{script} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
@@ -119,12 +123,15 @@ async fn bearer_proxy(listener: TcpListener, upstream: String, key: String) {
             }
             let text = String::from_utf8_lossy(&head).into_owned();
             let (first, rest) = text.split_once("\r\n").unwrap();
-            let kept: String = rest.split_inclusive("\r\n").scan(false, |body, line| {
-                // Behind the empty line is the body's beginning.
-                let keep = *body || !line.to_ascii_lowercase().starts_with("connection:");
-                *body |= line == "\r\n";
-                Some(if keep { line } else { "" })
-            }).collect();
+            let kept: String = rest
+                .split_inclusive("\r\n")
+                .scan(false, |body, line| {
+                    // Behind the empty line is the body's beginning.
+                    let keep = *body || !line.to_ascii_lowercase().starts_with("connection:");
+                    *body |= line == "\r\n";
+                    Some(if keep { line } else { "" })
+                })
+                .collect();
             let Ok(mut server) = TcpStream::connect(&upstream).await else { return };
             let head = format!("{first}\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n{kept}");
             if server.write_all(head.as_bytes()).await.is_ok() {

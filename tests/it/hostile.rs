@@ -27,7 +27,8 @@ fn row(ocore: &Ocore, org: &str, code: &str, of: impl Fn(&Value) -> bool) -> Val
 }
 
 async fn status(mcp: &Mcp) -> (u16, String, String) {
-    let response = mcp.post(&[("mcp-protocol-version", "2025-06-18")], br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_vec()).await;
+    let response =
+        mcp.post(&[("mcp-protocol-version", "2025-06-18")], br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_vec()).await;
     let challenge = response.headers().get("www-authenticate").map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default();
     (response.status().as_u16(), challenge, response.text().await.unwrap_or_default())
 }
@@ -45,7 +46,10 @@ fn the_dispatcher_refuses_with_a_code_and_a_row() {
     let refused = |mcp: Mcp, tool: &'static str, arguments: Value, code: &'static str| {
         let body = run(async { mcp.call(tool, arguments).await.refused(code) });
         if code != "unknown_tool" {
-            assert!(body["message"].as_str().is_some_and(|m| !m.is_empty()) && body["next"].as_str().is_some_and(|n| !n.is_empty()), "{body}");
+            assert!(
+                body["message"].as_str().is_some_and(|m| !m.is_empty()) && body["next"].as_str().is_some_and(|n| !n.is_empty()),
+                "{body}"
+            );
         }
         row(&ocore, "acme", code, |r| tool.ends_with(r["tool"].as_str().unwrap_or("?")) || r["tool"] == tool);
         body
@@ -81,7 +85,12 @@ fn the_dispatcher_refuses_with_a_code_and_a_row() {
     for name in ["res partner", "res.partner; DROP TABLE res_partner", "res.partner'--", "../res.partner", "rés.partner", ""] {
         refused(full.clone(), "dev_search_read", json!({"model": name}), "invalid_argument");
     }
-    refused(full.clone(), "dev_search_read", json!({"model": "res.partner", "context": {"tracking_disable": true}}), "invalid_argument");
+    refused(
+        full.clone(),
+        "dev_search_read",
+        json!({"model": "res.partner", "context": {"tracking_disable": true}}),
+        "invalid_argument",
+    );
     refused(full.clone(), "dev_search_read", json!({"model": "res.partner", "timeout_seconds": 121}), "invalid_argument");
     refused(full.clone(), "dev_unlink", json!({"model": "res.partner", "ids": [3]}), "confirm_required");
 
@@ -89,7 +98,9 @@ fn the_dispatcher_refuses_with_a_code_and_a_row() {
     ocore.cli(&["instance", "update", "dev", "--write-enabled", "false"], "").ok();
     std::thread::sleep(Duration::from_millis(1500));
     refused(full.clone(), "dev_write", write.clone(), "write_blocked");
-    let plan = run(full.call("dev_write", json!({"model": "res.partner", "ids": [1], "values": {"comment": "x"}, "dry_run": true}))).ok();
+    let plan =
+        run(full.call("dev_write", json!({"model": "res.partner", "ids": [1], "values": {"comment": "x"}, "dry_run": true})))
+            .ok();
     assert!(plan["notes"].to_string().contains("refused"), "{plan}");
     assert!(run(full.tools()).contains("dev_write"), "a closed guard hides nothing");
     ocore.cli(&["instance", "update", "dev", "--write-enabled", "true"], "").ok();
@@ -132,7 +143,10 @@ fn keys_stop_working_and_the_door_says_why() {
     for bad in ["", "nonsense", "ock_0000000000000000000000000000000000000000"] {
         let (code, challenge, body) = run(status(&Mcp::new(&ocore.url, bad)));
         assert_eq!(code, 401, "{body}");
-        assert!(challenge.starts_with("Bearer ") && challenge.contains("/.well-known/oauth-protected-resource/mcp"), "{challenge}");
+        assert!(
+            challenge.starts_with("Bearer ") && challenge.contains("/.well-known/oauth-protected-resource/mcp"),
+            "{challenge}"
+        );
     }
     assert!(audit(&ocore, "acme").iter().all(|r| r["code"] != "unauthorized"));
 
@@ -220,7 +234,10 @@ fn restricted(version: u16) {
     let full = ocore.key(&[]);
     run(async {
         // Its own models work, with paths between them.
-        partner_only.call("dev_search_read", json!({"model": "res.partner", "domain": [["country_id.code", "=", "US"]], "limit": 2})).await.ok();
+        partner_only
+            .call("dev_search_read", json!({"model": "res.partner", "domain": [["country_id.code", "=", "US"]], "limit": 2}))
+            .await
+            .ok();
         let m = "res.partner";
         for (tool, arguments) in [
             ("dev_search_read", json!({"model": "res.users"})),
@@ -234,7 +251,10 @@ fn restricted(version: u16) {
             ("dev_aggregation", json!({"model": m, "operation": "group_by", "groupby": ["user_id"]})),
             ("dev_distinct_field_values", json!({"model": m, "fields": ["user_id"]})),
             ("dev_write", json!({"model": m, "ids": [3], "values": {"user_ids": [[0, 0, {"login": "evil", "name": "evil"}]]}})),
-            ("dev_create", json!({"model": m, "values": {"name": "x", "child_ids": [[0, 0, {"name": "y", "user_ids": [[0, 0, {"login": "e"}]]}]]}})),
+            (
+                "dev_create",
+                json!({"model": m, "values": {"name": "x", "child_ids": [[0, 0, {"name": "y", "user_ids": [[0, 0, {"login": "e"}]]}]]}}),
+            ),
         ] {
             let body = partner_only.call(tool, arguments.clone()).await;
             assert!(body.is_error, "{tool} {arguments} was answered: {:#}", body.body);
@@ -242,10 +262,16 @@ fn restricted(version: u16) {
             assert!(["model_denied", "field_denied"].contains(&code.as_str()), "{tool} {arguments}: {:#}", body.body);
         }
         for method in ["web_search_read", "web_read", "read_progress_bar", "search_panel_select_range", "action_archive"] {
-            partner_only.call("dev_execute_method", json!({"model": m, "method": method, "confirm": true})).await.refused("permission_denied");
+            partner_only
+                .call("dev_execute_method", json!({"model": m, "method": method, "confirm": true}))
+                .await
+                .refused("permission_denied");
         }
         // Names of records of other models shrink to ids.
-        let row = partner_only.call("dev_search_read", json!({"model": m, "fields": ["name", "create_uid", "country_id"], "limit": 1})).await.ok();
+        let row = partner_only
+            .call("dev_search_read", json!({"model": m, "fields": ["name", "create_uid", "country_id"], "limit": 1}))
+            .await
+            .ok();
         assert!(row["records"][0]["create_uid"].is_number(), "{row}");
 
         // A full key: secrets, blocked models and methods.
@@ -263,7 +289,11 @@ fn restricted(version: u16) {
             ("dev_execute_method", json!({"model": m, "method": "_write", "ids": [3]}), "permission_denied"),
             ("dev_execute_method", json!({"model": m, "method": "unlink", "ids": [3]}), "permission_denied"),
             ("dev_execute_method", json!({"model": m, "method": "sudo", "ids": [3]}), "permission_denied"),
-            ("dev_execute_method", json!({"model": "res.users", "method": "action_reset_password", "ids": [2], "confirm": true}), "model_denied"),
+            (
+                "dev_execute_method",
+                json!({"model": "res.users", "method": "action_reset_password", "ids": [2], "confirm": true}),
+                "model_denied",
+            ),
         ] {
             let reply = full.call(tool, arguments.clone()).await;
             assert!(reply.is_error, "{tool} {arguments} was answered: {:#}", reply.body);

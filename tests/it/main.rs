@@ -2,7 +2,14 @@
 //!
 //! `make test` builds the program, brings up the Odoo stack and runs this. By hand: `cargo build -p ocore`,
 //! `tests/odoo/stack up`, `cargo test -p tests`. A test that cannot run says why; with OCORE_TEST_REQUIRE=1 it fails instead.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 #![allow(clippy::disallowed_methods, reason = "tests look at files and clocks as they are")]
 
 mod harness;

@@ -35,10 +35,16 @@ fn two_nodes_on_one_postgresql() {
     second.serve();
     let elsewhere = Mcp::new(&second.url, &mcp.key);
     run(async {
-        let made = elsewhere.call("dev_create", json!({"model": "res.partner", "values": {"name": "By node two"}, "idempotency_key": "n"})).await.ok();
+        let made = elsewhere
+            .call("dev_create", json!({"model": "res.partner", "values": {"name": "By node two"}, "idempotency_key": "n"}))
+            .await
+            .ok();
         assert_eq!(odoo.sql(&format!("SELECT name FROM res_partner WHERE id = {}", made["id"])), "By node two");
         // The same idempotency key on the other node is the same call.
-        let again = mcp.call("dev_create", json!({"model": "res.partner", "values": {"name": "By node two"}, "idempotency_key": "n"})).await.ok();
+        let again = mcp
+            .call("dev_create", json!({"model": "res.partner", "values": {"name": "By node two"}, "idempotency_key": "n"}))
+            .await
+            .ok();
         assert_eq!(made, again);
         // So is a confirmation.
         let plan = mcp.call("dev_unlink", json!({"model": "res.partner", "ids": [made["id"]]})).await.refused("confirm_required");

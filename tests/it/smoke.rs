@@ -20,7 +20,10 @@ fn narrow_path(version: u16) {
     ocore.serve();
     let mcp = ocore.key(&[]);
     run(async {
-        let found = mcp.call("dev_search_read", json!({"model": "res.partner", "domain": [["is_company", "=", true]], "limit": 3})).await.ok();
+        let found = mcp
+            .call("dev_search_read", json!({"model": "res.partner", "domain": [["is_company", "=", true]], "limit": 3}))
+            .await
+            .ok();
         assert_eq!(found["count"], 3, "{found}");
         let id = found["records"][0]["id"].as_i64().expect("an id");
         let name = format!("Smoke {version}");

@@ -92,7 +92,7 @@ const GUARDED: [&str; 34] = [
 ];
 
 /// Never by execute_method, on any model.
-const METHODS: [&str; 45] = [
+const METHODS: [&str; 46] = [
     "authenticate",
     "browse",
     "call_cache_clearing_methods",
@@ -108,6 +108,7 @@ const METHODS: [&str; 45] = [
     "export_data",
     "filtered",
     "filtered_domain",
+    "formatted_read_grouping_sets",
     "grouped",
     "import_data",
     "init",

@@ -143,7 +143,7 @@ fn bench(stub: &Stub) -> Bench {
     Bench::with(&stub.url, "db", "admin", "password", RpcDialect::Auto, settings())
 }
 fn search() -> Search {
-    Search { model: "res.partner".into(), fields: vec!["name".into()], limit: 1, ..Search::default() }
+    Search { model: "res.partner".into(), fields: vec!["name".into()], order: Some("id".into()), limit: 1, ..Search::default() }
 }
 /// A write that needs no schema.
 async fn unlink(bench: &Bench, seconds: u64) -> kernel::Result<()> {

@@ -576,12 +576,38 @@ async fn methods_without_effects() {
 }
 
 #[tokio::test]
+async fn pages_do_not_overlap_and_keep_the_models_order() {
+    everywhere(|_, _, bench| async move {
+        let writer = bench.writer();
+        let mark = format!("P{}", rand());
+        let rows = (0..30).map(|_| object(json!({"name": mark}))).collect();
+        let made = writer.create("res.partner", rows).await.unwrap();
+        let domain = json!([["name", "=", mark]]);
+        let mut seen = Vec::new();
+        for page in 0..6 {
+            let page = Search { offset: page * 5, ..by("res.partner", domain.clone(), &["name"]) };
+            seen.extend(writer.search_read(&page).await.unwrap().records.iter().map(backends::odoo::Record::id));
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, made, "each once");
+        // The default order of leads is by priority first.
+        let leads = writer.search_read(&Search { limit: 40, ..by("crm.lead", json!([]), &["priority"]) }).await.unwrap();
+        let priorities: Vec<String> =
+            leads.records.iter().map(|r| r.parse()["priority"].as_str().unwrap_or("0").to_owned()).collect();
+        assert!(priorities.is_sorted_by(|a, b| a >= b), "{priorities:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn methods_run_and_null_is_null() {
     everywhere(|_, _, bench| async move {
         let writer = bench.writer();
         let id = writer.create("res.partner", vec![object(json!({"name": "Posted"}))]).await.unwrap()[0];
         let posted = writer.call("res.partner", "message_post", &[id], vec![], object(json!({"body": "hello"}))).await.unwrap();
         assert!(posted.get() != "null", "{posted}");
+        let read = writer.call("res.users", "read", &[2], vec![json!(["password"])], Map::new()).await.unwrap_err();
+        assert_eq!(read.code(), Code::FieldDenied, "a reading is checked as such, whoever sends it");
         let address = writer.call("res.partner", "address_get", &[id], vec![json!(["invoice"])], Map::new()).await.unwrap();
         assert!(address.get().contains("invoice"), "{address}");
         let order = writer.create("sale.order", vec![object(json!({"partner_id": id}))]).await.unwrap()[0];
@@ -661,7 +687,7 @@ async fn a_user_of_few_rights_reads_what_he_may() {
         assert!(rows.records[0].parse()["name"].is_string());
         let rows = reader.read("res.partner", &[1], &names(&[hidden, "name"])).await.unwrap();
         assert_eq!(rows.skipped.len(), 1);
-        let (code, text) = refused(&reader.search_read(&by("account.move", json!([]), &["name"])).await.unwrap_err());
+        let (code, text) = refused(&reader.search_read(&by("ir.rule", json!([]), &["name"])).await.unwrap_err());
         assert_eq!(code, Code::OdooError, "{text}");
         assert_eq!(reader.installed_modules().await.unwrap(), None);
         let models = reader.models(None, None).await;

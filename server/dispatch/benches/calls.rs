@@ -1,5 +1,12 @@
 //! What one call costs inside: policy, rate, arguments, audit and shaping on, a tool that does nothing. Bar: 20,000 calls per CPU-second.
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, clippy::cast_precision_loss)]
+#![allow(
+    clippy::wildcard_imports,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss
+)]
 #[path = "../tests/common/mod.rs"]
 mod common;
 

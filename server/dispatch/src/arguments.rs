@@ -141,12 +141,15 @@ fn context(value: Option<&Value>, permissions: &Permissions) -> Result<OdooConte
             ("tz", Value::String(s)) if is_tz(s) => context.tz = Some(s.clone()),
             ("tz", _) => return Err(wrong("context.tz is a time zone, like Europe/Paris.").into()),
             ("company_id", v) => {
-                company = Some(v.as_i64().filter(|id| *id > 0).ok_or_else(|| wrong("context.company_id is the id of a company."))?);
+                company =
+                    Some(v.as_i64().filter(|id| *id > 0).ok_or_else(|| wrong("context.company_id is the id of a company."))?);
             }
             ("allowed_company_ids", Value::Array(ids)) => {
                 let ids: Option<Vec<i64>> = ids.iter().map(|v| v.as_i64().filter(|id| *id > 0)).collect();
-                context.allowed_company_ids =
-                    Some(ids.filter(|l| !l.is_empty()).ok_or_else(|| wrong("context.allowed_company_ids is a list of ids of companies."))?);
+                context.allowed_company_ids = Some(
+                    ids.filter(|l| !l.is_empty())
+                        .ok_or_else(|| wrong("context.allowed_company_ids is a list of ids of companies."))?,
+                );
             }
             ("active_test", Value::Bool(b)) => context.active_test = Some(*b),
             ("bin_size", Value::Bool(b)) => context.bin_size = Some(*b),

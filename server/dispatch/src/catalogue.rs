@@ -188,9 +188,17 @@ impl Catalogue {
         out.push(b']');
     }
 
-    fn each<'a>(&'a self, actor: &Arc<Actor>, view: &View, snapshot: &Snapshot, now: Timestamp, mut take: impl FnMut(&str, &'a Entry)) {
+    fn each<'a>(
+        &'a self,
+        actor: &Arc<Actor>,
+        view: &View,
+        snapshot: &Snapshot,
+        now: Timestamp,
+        mut take: impl FnMut(&str, &'a Entry),
+    ) {
         if !view.is_one() {
-            for entry in self.entries.iter().filter(|e| !e.tool.facts.on_instance() && view.shows_category(e.tool.facts.category)) {
+            for entry in self.entries.iter().filter(|e| !e.tool.facts.on_instance() && view.shows_category(e.tool.facts.category))
+            {
                 if policy::decide(actor, &entry.tool.facts, None, now).is_ok() {
                     take("", entry);
                 }
@@ -198,7 +206,8 @@ impl Catalogue {
         }
         for instance in view.instances(actor, snapshot) {
             let prefix = if view.is_one() { String::new() } else { instance.prefix() + "_" };
-            for entry in self.entries.iter().filter(|e| e.tool.facts.on_instance() && view.shows_category(e.tool.facts.category)) {
+            for entry in self.entries.iter().filter(|e| e.tool.facts.on_instance() && view.shows_category(e.tool.facts.category))
+            {
                 if policy::decide(actor, &entry.tool.facts, Some(instance), now).is_ok() {
                     take(&prefix, entry);
                 }
@@ -207,7 +216,13 @@ impl Catalogue {
     }
 
     /// Stage 1: the tool and the instance that a name means in this view. What is outside is unknown.
-    pub fn resolve(&self, full_name: &str, actor: &Actor, view: &View, snapshot: &Snapshot) -> Result<(&Entry, Option<Arc<Instance>>), Refusal> {
+    pub fn resolve(
+        &self,
+        full_name: &str,
+        actor: &Actor,
+        view: &View,
+        snapshot: &Snapshot,
+    ) -> Result<(&Entry, Option<Arc<Instance>>), Refusal> {
         let unknown = || policy::unknown_tool(full_name);
         let shown = |entry: &Entry| view.shows_category(entry.tool.facts.category);
         let instance = |slug: &str| {
@@ -228,7 +243,9 @@ impl Catalogue {
         // A slug has no underscore, so a prefix is exactly one slug; ambiguous slugs were refused when they were made.
         for (at, _) in full_name.match_indices('_') {
             let (prefix, rest) = full_name.split_at(at);
-            let Some(entry) = rest.strip_prefix('_').and_then(|tool| self.get(tool)).filter(|e| e.tool.facts.on_instance() && shown(e)) else {
+            let Some(entry) =
+                rest.strip_prefix('_').and_then(|tool| self.get(tool)).filter(|e| e.tool.facts.on_instance() && shown(e))
+            else {
                 continue;
             };
             if let Some(found) = instance(&prefix.replace('_', "-")) {

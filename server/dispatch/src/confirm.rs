@@ -36,8 +36,11 @@ impl Signer {
     /// Whether the token was given for just this, and the records are still those of the plan.
     pub fn check(&self, token: &str, bound: &Bound, plan: &Plan, now: Timestamp) -> Result<(), Refusal> {
         let invalid = || {
-            refusal(Code::InvalidArgument, "This confirm_token was not given for this call: other arguments, another tool, instance or key.")
-                .next("Call again without it to get the plan and a new token.")
+            refusal(
+                Code::InvalidArgument,
+                "This confirm_token was not given for this call: other arguments, another tool, instance or key.",
+            )
+            .next("Call again without it to get the plan and a new token.")
         };
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
         let (expires, rest) = bytes.split_first_chunk::<8>().ok_or_else(invalid)?;

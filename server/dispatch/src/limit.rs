@@ -1,9 +1,5 @@
 //! Stage 2's rate: calls per minute and key, and per minute, key and tool where a tool has a limit of its own.
-use std::{
-    collections::HashMap,
-    num::NonZeroU32,
-    sync::Arc,
-};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 
 use governor::{
     DefaultKeyedRateLimiter, Quota, RateLimiter,

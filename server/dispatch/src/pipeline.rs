@@ -1,15 +1,13 @@
 //! Every call, from its name to its audit row. The order of the stages is the security property.
-use std::{
-    collections::HashMap,
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use backends::{Scope, odoo::Pool};
 use futures_util::FutureExt as _;
+use kernel::{
+    Access, Actor, CallId, Code, Fault, Instance, KeyId, Permit, Plan, Progress, Refusal, Result, Sources, WritePermit, policy,
+    refusal,
+};
 use parking_lot::Mutex;
-use kernel::{Access, Actor, CallId, Code, Fault, Instance, KeyId, Permit, Plan, Progress, Refusal, Result, Sources, WritePermit, policy, refusal};
 use serde::Serialize;
 use serde_json::{
     Value, json,
@@ -239,7 +237,9 @@ impl Dispatch {
         let replayed = matches!(result, Ok(Done::Stored(_)));
         let (answer, outcome, affected) = match result {
             Ok(Done::Ran(reply, notes)) => finished(reply, max_bytes, notes, wrote),
-            Ok(Done::Planned { plan, asked, token, notes }) => (planned(&plan, asked, token, notes), Outcome::Planned, Some(plan.affected)),
+            Ok(Done::Planned { plan, asked, token, notes }) => {
+                (planned(&plan, asked, token, notes), Outcome::Planned, Some(plan.affected))
+            }
             Ok(Done::Stored(body)) => stored(body),
             Err(fault) => {
                 if let Fault::Failed { what } = &fault {
@@ -284,7 +284,9 @@ impl Dispatch {
         let now = trail.started_at();
         // The rate of stage 2 comes first: names that do not exist must cost as much as those that do.
         if !actor.fresh(now) {
-            return Err(refusal(Code::Unauthorized, "It was too long ago that this key was verified.").next("Call again.").into());
+            return Err(refusal(Code::Unauthorized, "It was too long ago that this key was verified.")
+                .next("Call again.")
+                .into());
         }
         let per_minute = actor.permissions().rate_per_minute.unwrap_or(self.default_per_minute);
         self.rates.charge(actor.key(), per_minute, "").inspect_err(|_| trail.rate_refused = true)?;
@@ -304,7 +306,8 @@ impl Dispatch {
         // The context is part of what was planned: another company is another call.
         let arguments = fingerprint(&json!([own, format!("{:?}", common.context)]));
         let prepared = (tool.prepare)(own)?;
-        let read = self.read_cx(&actor, &view, entry, instance.as_ref(), &common, &snapshot, deadline, (cancel.clone(), progress));
+        let read =
+            self.read_cx(&actor, &view, entry, instance.as_ref(), &common, &snapshot, deadline, (cancel.clone(), progress));
         match prepared {
             Prepared::Read(body) => {
                 trail.reads();
@@ -410,14 +413,23 @@ impl Dispatch {
             Claim::Running => Err(refusal(Code::Busy, "A call with this idempotency_key is still running.")
                 .next("Wait for it, then call again with the same key to get its outcome.")
                 .into()),
-            Claim::Mismatch => Err(refusal(Code::Conflict, "This idempotency_key was used with other arguments or another tool.")
-                .next("Use a new key for a new call.")
-                .into()),
+            Claim::Mismatch => {
+                Err(refusal(Code::Conflict, "This idempotency_key was used with other arguments or another tool.")
+                    .next("Use a new key for a new call.")
+                    .into())
+            }
         }
     }
 
     /// 7 audit begin, 8 run.
-    async fn run(&self, trail: &mut Trail, write: WritePermit, body: Box<dyn PreparedWrite>, read: ReadCx, deadline: Instant) -> Result<Reply> {
+    async fn run(
+        &self,
+        trail: &mut Trail,
+        write: WritePermit,
+        body: Box<dyn PreparedWrite>,
+        read: ReadCx,
+        deadline: Instant,
+    ) -> Result<Reply> {
         let began = trail.begin(&self.audit, &write).await?;
         let cx = WriteCx::new(read, write, &began);
         trail.began = Some(began);
@@ -434,7 +446,8 @@ impl Dispatch {
     async fn remember(&self, actor: &Actor, key: &str, call: CallId, ran: &Result<Done>) {
         let kept = match ran {
             Ok(Done::Ran(reply, _)) if reply.body.get().len() > arguments::DEFAULT_BYTES => {
-                let body = json!({"notes": ["The write was done. Its answer was too long to be kept; read the records to see it."]});
+                let body =
+                    json!({"notes": ["The write was done. Its answer was too long to be kept; read the records to see it."]});
                 self.idempotency.finish(actor.key(), key, call, &body.to_string()).await
             }
             Ok(Done::Ran(reply, _)) => self.idempotency.finish(actor.key(), key, call, reply.body.get()).await,
@@ -466,7 +479,9 @@ impl Dispatch {
         let odoo = match instance {
             Some(instance) => {
                 let scope = scope(actor, entry.tool, snapshot);
-                self.pool.reader(Arc::clone(instance), Arc::new(scope), common.context.clone(), deadline).map_err(|fault| fault.public())
+                self.pool
+                    .reader(Arc::clone(instance), Arc::new(scope), common.context.clone(), deadline)
+                    .map_err(|fault| fault.public())
             }
             None => Err(refusal(Code::NotConfigured, "This tool works on no instance.")),
         };
@@ -512,7 +527,9 @@ async fn preview(body: &dyn PreparedWrite, read: &ReadCx, common: &Common, deadl
 }
 
 fn cancelled() -> Fault {
-    refusal(Code::Cancelled, "The call was cancelled before anything was changed.").next("Call again if you still want it.").into()
+    refusal(Code::Cancelled, "The call was cancelled before anything was changed.")
+        .next("Call again if you still want it.")
+        .into()
 }
 
 fn too_slow(common: &Common) -> Fault {
@@ -525,7 +542,9 @@ fn finished(reply: Reply, max_bytes: usize, notes: Vec<String>, wrote: bool) -> 
     let affected = reply.affected;
     let content = reply.content.clone();
     match shape::shape(reply, max_bytes, notes) {
-        Ok(shaped) => (Answer { body: shaped.body, text: shaped.text, is_error: false, code: None, content }, Outcome::Ok, affected),
+        Ok(shaped) => {
+            (Answer { body: shaped.body, text: shaped.text, is_error: false, code: None, content }, Outcome::Ok, affected)
+        }
         // The tool did run: a write is never reported as failed because its answer could not be shown.
         Err(_) if wrote => {
             let body = object(&json!({"notes": ["The write is done, but its answer could not be shown."]}));
@@ -549,7 +568,13 @@ fn stored(body: Box<RawValue>) -> (Answer, Outcome, Option<u64>) {
 fn planned(plan: &Plan, asked: bool, token: Option<String>, mut notes: Vec<String>) -> Answer {
     if asked {
         notes.push("Nothing was changed: this is the plan.".to_owned());
-        return Answer { body: object(&json!({"plan": plan, "notes": notes})), text: None, is_error: false, code: None, content: Vec::new() };
+        return Answer {
+            body: object(&json!({"plan": plan, "notes": notes})),
+            text: None,
+            is_error: false,
+            code: None,
+            content: Vec::new(),
+        };
     }
     let why = refusal(Code::ConfirmRequired, format!("{}. Nothing was changed.", plan.summary))
         .next("Show this to the person you work for. To go on, call again with the same arguments and confirm: true, or with the confirm_token.");

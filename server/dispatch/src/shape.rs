@@ -145,7 +145,8 @@ fn render(format: Format, columns: &[String], items: &[Value]) -> Result<Lines> 
                 let bytes = writer.into_inner().map_err(|_| Fault::failed("writing CSV"))?;
                 String::from_utf8(bytes).map_err(|_| Fault::failed("writing CSV"))
             };
-            let rows = items.iter().map(|i| line(&cells(i).into_iter().map(neutral).collect::<Vec<_>>())).collect::<Result<_>>()?;
+            let rows =
+                items.iter().map(|i| line(&cells(i).into_iter().map(neutral).collect::<Vec<_>>())).collect::<Result<_>>()?;
             Lines { head: line(columns)?, rows }
         }
         Format::Table => {
@@ -181,7 +182,8 @@ fn cell(value: &Value) -> String {
 /// A spreadsheet would run a cell that starts like a formula; numbers and phone numbers do not.
 fn neutral(cell: String) -> String {
     let starts = cell.starts_with(['=', '@', '+', '-', '\t', '\r']);
-    let harmless = cell.len() > 1 && cell.chars().skip(1).all(|c| c.is_ascii_digit() || matches!(c, '.' | ',' | ' ' | '(' | ')' | '-' | '/'));
+    let harmless = cell.len() > 1
+        && cell.chars().skip(1).all(|c| c.is_ascii_digit() || matches!(c, '.' | ',' | ' ' | '(' | ')' | '-' | '/'));
     if starts && !(cell.starts_with(['+', '-']) && harmless) { format!("'{cell}") } else { cell }
 }
 
@@ -190,7 +192,14 @@ mod tests {
     use super::*;
 
     fn reply(body: &Value, format: Format) -> Reply {
-        Reply { body: to_raw_value(body).unwrap(), list: Some("records"), format, columns: vec![], affected: None, content: vec![] }
+        Reply {
+            body: to_raw_value(body).unwrap(),
+            list: Some("records"),
+            format,
+            columns: vec![],
+            affected: None,
+            content: vec![],
+        }
     }
     fn parsed(s: &Shaped) -> Value {
         serde_json::from_str(s.body.get()).unwrap()

@@ -1,7 +1,9 @@
 //! The audit of a call: what is known of it grows from stage to stage, and whatever the end, a row is written.
 use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
-use kernel::{Actor, CallId, Code, Facade, Fault, Instance, KeyId, OrgId, Refusal, Result, Sources, Timestamp, UserId, WritePermit, redact};
+use kernel::{
+    Actor, CallId, Code, Facade, Fault, Instance, KeyId, OrgId, Refusal, Result, Sources, Timestamp, UserId, WritePermit, redact,
+};
 use serde_json::{Map, Value};
 use store::audit::{Audit, Began, CallEnd, CallRow, Outcome};
 use tools::contract::Tool;
@@ -97,7 +99,14 @@ impl Trail {
         audit.begin(permit, self.row.clone()).await
     }
     /// Stage 10. A write's end is committed when this returns; a read's or refusal's row is queued.
-    pub async fn close(self, audit: &Audit, outcome: Outcome, code: Option<Code>, summary: &str, affected: Option<u64>) -> Result<()> {
+    pub async fn close(
+        self,
+        audit: &Audit,
+        outcome: Outcome,
+        code: Option<Code>,
+        summary: &str,
+        affected: Option<u64>,
+    ) -> Result<()> {
         let end = end(outcome, code, summary, self.started.elapsed(), affected);
         match self.began {
             Some(began) => audit.complete(began, end).await,

@@ -1,5 +1,5 @@
 //! The stages that need no Odoo, on a real store, with tools that misbehave on purpose.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::panic)]
+#![allow(clippy::wildcard_imports, clippy::unwrap_used, clippy::disallowed_methods, clippy::panic)]
 mod common;
 
 use std::{
@@ -60,7 +60,12 @@ impl WriteTool for Change {
         self.text == "confirm"
     }
     async fn plan(&self, _: &ReadCx) -> Result<Plan> {
-        Ok(Plan { summary: format!("Would change {}", self.text), affected: 1, examples: vec![self.password.clone()], ..Plan::default() })
+        Ok(Plan {
+            summary: format!("Would change {}", self.text),
+            affected: 1,
+            examples: vec![self.password.clone()],
+            ..Plan::default()
+        })
     }
     async fn call(self, _: &WriteCx) -> Result<Said> {
         RUNS.fetch_add(1, SeqCst);
@@ -182,7 +187,10 @@ async fn the_same_idempotency_key_runs_once_and_remembers_what_is_unknown() {
     let second = world.call_as(&actor, "ocore_change", call("once", "k1")).await;
     assert_eq!(body(&first), body(&second));
     assert_eq!(world.call_as(&actor, "ocore_change", call("twice", "k1")).await.code, Some(Code::Conflict));
-    assert_eq!(world.call_as(&actor, "ocore_destroy", json!({"text": "once", "idempotency_key": "k1", "confirm": true})).await.code, Some(Code::Conflict));
+    assert_eq!(
+        world.call_as(&actor, "ocore_destroy", json!({"text": "once", "idempotency_key": "k1", "confirm": true})).await.code,
+        Some(Code::Conflict)
+    );
     // Refused before anything happened: the key may be used again.
     for _ in 0..2 {
         assert_eq!(world.call_as(&actor, "ocore_change", call("refused", "k2")).await.code, Some(Code::OdooError));

@@ -18,7 +18,9 @@ const MOST: usize = 1024;
 pub async fn hash(password: SecretString, sources: &Sources) -> Result<String> {
     let text = password.expose_secret();
     if text.len() > MOST {
-        return Err(refusal(Code::InvalidArgument, format!("The password is longer than {MOST} bytes.")).next("Use a shorter one.").into());
+        return Err(refusal(Code::InvalidArgument, format!("The password is longer than {MOST} bytes."))
+            .next("Use a shorter one.")
+            .into());
     }
     if text.chars().count() < LEAST {
         return Err(refusal(Code::InvalidArgument, format!("The password must have at least {LEAST} characters."))
@@ -41,7 +43,8 @@ pub async fn verify(password: SecretString, hash: String) -> bool {
         return false;
     }
     tokio::task::spawn_blocking(move || {
-        PasswordHash::new(&hash).is_ok_and(|parsed| Argon2::default().verify_password(password.expose_secret().as_bytes(), &parsed).is_ok())
+        PasswordHash::new(&hash)
+            .is_ok_and(|parsed| Argon2::default().verify_password(password.expose_secret().as_bytes(), &parsed).is_ok())
     })
     .await
     .unwrap_or(false)

@@ -1,9 +1,5 @@
 //! From the text of a key to an actor, without touching the store: everything that decides stands in the registry's snapshot.
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use kernel::{Actor, Code, Facade, KeyId, OrgId, Refusal, Role, Sources, Timestamp, UserId, Verified, refusal};
 use parking_lot::Mutex;
@@ -52,16 +48,48 @@ impl Reason {
     /// What the caller reads.
     pub fn refusal(self) -> Refusal {
         let (code, message, next) = match self {
-            Self::Missing => (Code::Unauthorized, "No API key was sent.", "Send it as the header \"Authorization: Bearer ock_…\"."),
-            Self::Malformed => (Code::Unauthorized, "This is not an ocore API key, or a character of it is wrong.", "Copy the whole key again: ock_ and 38 characters."),
-            Self::Unknown => (Code::Unauthorized, "This API key is not known here.", "Check that the key belongs to this server, or ask for a new one."),
-            Self::Revoked => (Code::Unauthorized, "This API key has been revoked.", "Ask an administrator of your organization for a new one."),
-            Self::Expired => (Code::Unauthorized, "This API key has expired.", "Ask an administrator of your organization for a new one."),
-            Self::OwnerDisabled => (Code::Unauthorized, "The owner of this API key has been disabled.", "Ask an administrator of your organization."),
-            Self::OwnerLeft => (Code::Unauthorized, "The owner of this API key is no longer in the organization.", "Ask an administrator of your organization for a new key."),
-            Self::Address => (Code::PermissionDenied, "This API key may not be used from your address.", "Use it from an address on its list, or ask an administrator to extend the list."),
-            Self::KillSwitch => (Code::PermissionDenied, "Access to this organization is switched off.", "An owner or administrator turns the kill switch off again."),
-            Self::Stale => (Code::Unreachable, "The server cannot read its store at the moment, so nobody can be let in.", "Try again in a minute; tell the operator if it lasts."),
+            Self::Missing => {
+                (Code::Unauthorized, "No API key was sent.", "Send it as the header \"Authorization: Bearer ock_…\".")
+            }
+            Self::Malformed => (
+                Code::Unauthorized,
+                "This is not an ocore API key, or a character of it is wrong.",
+                "Copy the whole key again: ock_ and 38 characters.",
+            ),
+            Self::Unknown => (
+                Code::Unauthorized,
+                "This API key is not known here.",
+                "Check that the key belongs to this server, or ask for a new one.",
+            ),
+            Self::Revoked => {
+                (Code::Unauthorized, "This API key has been revoked.", "Ask an administrator of your organization for a new one.")
+            }
+            Self::Expired => {
+                (Code::Unauthorized, "This API key has expired.", "Ask an administrator of your organization for a new one.")
+            }
+            Self::OwnerDisabled => {
+                (Code::Unauthorized, "The owner of this API key has been disabled.", "Ask an administrator of your organization.")
+            }
+            Self::OwnerLeft => (
+                Code::Unauthorized,
+                "The owner of this API key is no longer in the organization.",
+                "Ask an administrator of your organization for a new key.",
+            ),
+            Self::Address => (
+                Code::PermissionDenied,
+                "This API key may not be used from your address.",
+                "Use it from an address on its list, or ask an administrator to extend the list.",
+            ),
+            Self::KillSwitch => (
+                Code::PermissionDenied,
+                "Access to this organization is switched off.",
+                "An owner or administrator turns the kill switch off again.",
+            ),
+            Self::Stale => (
+                Code::Unreachable,
+                "The server cannot read its store at the moment, so nobody can be let in.",
+                "Try again in a minute; tell the operator if it lasts.",
+            ),
         };
         refusal(code, message).next(next)
     }

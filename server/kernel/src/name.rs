@@ -44,21 +44,22 @@ pub fn prefix(slug: &str) -> String {
 
 /// Refuses an instance slug that is reserved, or that makes a tool name which reads as another instance's:
 /// `prod` + `search_read` and `prod-search` + `read` are both `prod_search_read`.
-pub fn instance_slug<'a>(
-    new: &str,
-    existing: impl IntoIterator<Item = &'a str>,
-    tools: &[&str],
-) -> Result<(), Refusal> {
+pub fn instance_slug<'a>(new: &str, existing: impl IntoIterator<Item = &'a str>, tools: &[&str]) -> Result<(), Refusal> {
     slug(new)?;
     if new == RESERVED || new.starts_with("ocore-") {
-        return Err(refusal(Code::InvalidArgument, "Slugs that are or start with \"ocore\" are reserved for the platform's own tools.")
-            .next("Choose another slug."));
+        return Err(refusal(
+            Code::InvalidArgument,
+            "Slugs that are or start with \"ocore\" are reserved for the platform's own tools.",
+        )
+        .next("Choose another slug."));
     }
     let mine = prefix(new);
     for other in existing {
         let theirs = prefix(other);
         if mine == theirs {
-            return Err(refusal(Code::Conflict, format!("An instance with the slug \"{other}\" exists.")).next("Choose another slug."));
+            return Err(
+                refusal(Code::Conflict, format!("An instance with the slug \"{other}\" exists.")).next("Choose another slug.")
+            );
         }
         let (short, long) = if mine.len() < theirs.len() { (&mine, &theirs) } else { (&theirs, &mine) };
         let Some(rest) = long.strip_prefix(short.as_str()).and_then(|r| r.strip_prefix('_')) else { continue };

@@ -19,13 +19,19 @@ impl Networks {
     pub fn check(&self, address: IpAddr) -> Result<(), Refusal> {
         let address = unmapped(address);
         if metadata(address) {
-            return Err(refusal(Code::Unreachable, format!("{address} is a cloud metadata address; ocore never connects there.")));
+            return Err(refusal(
+                Code::Unreachable,
+                format!("{address} is a cloud metadata address; ocore never connects there."),
+            ));
         }
         if public(address) || self.allowed.iter().any(|n| n.contains(&address)) {
             return Ok(());
         }
-        Err(refusal(Code::Unreachable, format!("{address} is not a public address, and no network that the operator lists contains it."))
-            .next("Ask the operator to add its network to instance_networks (OCORE_INSTANCE_NETWORKS)."))
+        Err(refusal(
+            Code::Unreachable,
+            format!("{address} is not a public address, and no network that the operator lists contains it."),
+        )
+        .next("Ask the operator to add its network to instance_networks (OCORE_INSTANCE_NETWORKS)."))
     }
 }
 
@@ -82,7 +88,8 @@ fn public(address: IpAddr) -> bool {
             // Only 2000::/3 is global unicast; within it tunnels that embed an IPv4 address and documentation are out.
             (first & 0xe000) == 0x2000
                 && first != 0x2002
-                && !(first == 0x2001 && (second == 0 || second == 0xdb8 || (second & 0xfff0) == 0x10 || (second & 0xfff0) == 0x20))
+                && !(first == 0x2001
+                    && (second == 0 || second == 0xdb8 || (second & 0xfff0) == 0x10 || (second & 0xfff0) == 0x20))
         }
     }
 }

@@ -53,7 +53,10 @@ pub fn decide(actor: &Arc<Actor>, tool: &Facts, at: Option<&Instance>, now: Time
     // Which instances there are is always permitted to ask.
     if tool.name != "ocore_list_instances" {
         if !permissions.categories.contains(&tool.category) {
-            return Err(denied(format!("This key does not have the category {}, which {} belongs to.", tool.category, tool.name)));
+            return Err(denied(format!(
+                "This key does not have the category {}, which {} belongs to.",
+                tool.category, tool.name
+            )));
         }
         if !permissions.tools.permits(tool.name) {
             return Err(denied(format!("This key does not permit the tool {}.", tool.name)));
@@ -125,11 +128,17 @@ fn role_bars(role: Role, tool: &Facts) -> Option<RoleBar> {
         Role::Member => (tool.category == Category::Shell || ADMIN_TOOLS.contains(&tool.name))
             .then_some(RoleBar { text: "The owner of this key is a member; this tool is for administrators.", even_reads: true }),
         Role::Viewer => {
-            if matches!(tool.category, Category::Sql | Category::Shell | Category::Files) || LOGS_AND_BACKUPS.contains(&tool.name) {
-                return Some(RoleBar { text: "The owner of this key is a viewer; SQL, shell, files, logs and backups are not for viewers.", even_reads: true });
+            if matches!(tool.category, Category::Sql | Category::Shell | Category::Files) || LOGS_AND_BACKUPS.contains(&tool.name)
+            {
+                return Some(RoleBar {
+                    text: "The owner of this key is a viewer; SQL, shell, files, logs and backups are not for viewers.",
+                    even_reads: true,
+                });
             }
-            (tool.access > Access::Read)
-                .then_some(RoleBar { text: "The owner of this key is a viewer, who reads and does not write.", even_reads: false })
+            (tool.access > Access::Read).then_some(RoleBar {
+                text: "The owner of this key is a viewer, who reads and does not write.",
+                even_reads: false,
+            })
         }
     }
 }

@@ -14,8 +14,20 @@ pub const REDACTED: &str = "[REDACTED]";
 
 /// Parts of names that mark a value as secret.
 const SECRET_PARTS: [&str; 14] = [
-    "password", "passwd", "passphrase", "passcode", "secret", "token", "credential", "apikey", "api_key", "private_key", "privatekey",
-    "authorization", "cookie", "totp",
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "secret",
+    "token",
+    "credential",
+    "apikey",
+    "api_key",
+    "private_key",
+    "privatekey",
+    "authorization",
+    "cookie",
+    "totp",
 ];
 /// Ends of names that do (`smtp_pass`, `ssh_key`).
 const SECRET_ENDS: [&str; 5] = ["_pass", "_pwd", "_auth", "_key", "_otp"];
@@ -23,14 +35,42 @@ const SECRET_ENDS: [&str; 5] = ["_pass", "_pwd", "_auth", "_key", "_otp"];
 const SECRET_NAMES: [&str; 10] = ["key", "pwd", "pass", "pin", "auth", "new_passwd", "cvc", "otp", "otp_code", "sid"];
 /// Names that look like secrets and are none.
 const INNOCENT: [&str; 16] = [
-    "idempotency_key", "primary_key", "foreign_key", "sort_key", "group_key", "public_key", "max_tokens", "tokens", "token_count",
-    "input_tokens", "output_tokens", "secretary", "secretary_id", "secretary_name", "payment_token_id", "report_key",
+    "idempotency_key",
+    "primary_key",
+    "foreign_key",
+    "sort_key",
+    "group_key",
+    "public_key",
+    "max_tokens",
+    "tokens",
+    "token_count",
+    "input_tokens",
+    "output_tokens",
+    "secretary",
+    "secretary_id",
+    "secretary_name",
+    "payment_token_id",
+    "report_key",
 ];
 /// Numbers under these names are secret too; under `session_token_id` they are an id.
 const SECRET_NUMBERS: [&str; 8] = ["password", "passwd", "pin", "otp", "otp_code", "cvc", "pwd", "pass"];
 /// Our own tokens, and well-known ones of others, are recognised wherever they stand.
-const TOKENS: [&str; 14] =
-    ["ock_", "oca_", "ocr_", "ocd_", "ghp_", "gho_", "github_pat_", "glpat-", "sk_live_", "sk_test_", "sk-", "xoxb-", "AKIA", "eyJ"];
+const TOKENS: [&str; 14] = [
+    "ock_",
+    "oca_",
+    "ocr_",
+    "ocd_",
+    "ghp_",
+    "gho_",
+    "github_pat_",
+    "glpat-",
+    "sk_live_",
+    "sk_test_",
+    "sk-",
+    "xoxb-",
+    "AKIA",
+    "eyJ",
+];
 
 /// Texts longer than this are kept by their head.
 const LONG: usize = 600;
@@ -103,7 +143,9 @@ fn list(items: &[Value], budget: &mut Budget, depth: usize) -> Value {
 }
 
 fn is_operator(s: &str) -> bool {
-    s.len() <= 12 && (s.bytes().all(|b| matches!(b, b'=' | b'<' | b'>' | b'!' | b'?' | b'|' | b'&')) || matches!(s, "in" | "not in" | "like" | "ilike" | "not like" | "not ilike" | "=like" | "=ilike"))
+    s.len() <= 12
+        && (s.bytes().all(|b| matches!(b, b'=' | b'<' | b'>' | b'!' | b'?' | b'|' | b'&'))
+            || matches!(s, "in" | "not in" | "like" | "ilike" | "not like" | "not ilike" | "=like" | "=ilike"))
 }
 
 fn object(map: &Map<String, Value>, budget: &mut Budget, depth: usize) -> Value {
@@ -188,7 +230,8 @@ fn cut(s: &str) -> String {
             continue;
         }
         out.push_str(word);
-        let scheme = word.eq_ignore_ascii_case("bearer") || (word.eq_ignore_ascii_case("basic") && out.to_ascii_lowercase().contains("authorization"));
+        let scheme = word.eq_ignore_ascii_case("bearer")
+            || (word.eq_ignore_ascii_case("basic") && out.to_ascii_lowercase().contains("authorization"));
         if scheme || is_secret_name(word) {
             rest = literal(after, &mut out, scheme);
         }
@@ -204,7 +247,9 @@ fn token(word: &str) -> Option<&'static str> {
 
 /// Copies the separators, replaces the literal behind them, and gives what follows. Without a separator nothing is cut.
 fn literal<'a>(after: &'a str, out: &mut String, scheme: bool) -> &'a str {
-    let separators = after.find(|c: char| !matches!(c, ' ' | '\t' | '=' | ':' | '>' | '"' | '\'' | '(' | '[' | '~' | '!' | '<' | '\\')).unwrap_or(after.len());
+    let separators = after
+        .find(|c: char| !matches!(c, ' ' | '\t' | '=' | ':' | '>' | '"' | '\'' | '(' | '[' | '~' | '!' | '<' | '\\'))
+        .unwrap_or(after.len());
     let (between, from) = after.split_at(separators);
     let assigned = between.contains(['=', ':', '(', '<', '"', '\'']) || (scheme && !between.is_empty());
     if !assigned || from.is_empty() {
@@ -223,7 +268,9 @@ fn literal<'a>(after: &'a str, out: &mut String, scheme: bool) -> &'a str {
     let quote = between.chars().next_back().filter(|q| matches!(q, '"' | '\''));
     let end = match quote {
         Some(q) => from.find(q).unwrap_or(from.len()),
-        None => from.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ')' | ']' | '}' | '&' | '"' | '\'')).unwrap_or(from.len()),
+        None => from
+            .find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ')' | ']' | '}' | '&' | '"' | '\''))
+            .unwrap_or(from.len()),
     };
     out.push_str(REDACTED);
     from.get(end..).unwrap_or("")

@@ -154,7 +154,9 @@ mod tests {
 
     #[test]
     fn versions() {
-        for (text, major, minor) in [("19.0", 19, 0), ("19.0+e-20260215", 19, 0), ("saas~18.2", 18, 2), ("14.0-20201231", 14, 0), ("18", 18, 0)] {
+        for (text, major, minor) in
+            [("19.0", 19, 0), ("19.0+e-20260215", 19, 0), ("saas~18.2", 18, 2), ("14.0-20201231", 14, 0), ("18", 18, 0)]
+        {
             assert_eq!(text.parse(), Ok(OdooVersion { major, minor }), "{text}");
         }
         assert!("master".parse::<OdooVersion>().is_err());

@@ -6,8 +6,9 @@
 use std::{fmt::Write as _, net::Ipv4Addr, sync::Arc};
 
 use kernel::{
-    Access, Actor, Category, Changes, Environment, Facade, Facts, Health, Instance, InstanceId, InstanceState, KeyId, ManualClock, OrgId,
-    Permissions, Role, SeededRandom, Selection, ServerId, SessionId, Sources, ToolRule, Verified, parse_time, policy::decide,
+    Access, Actor, Category, Changes, Environment, Facade, Facts, Health, Instance, InstanceId, InstanceState, KeyId,
+    ManualClock, OrgId, Permissions, Role, SeededRandom, Selection, ServerId, SessionId, Sources, ToolRule, Verified, parse_time,
+    policy::decide,
 };
 
 fn facts(name: &'static str, category: Category, access: Access, least: Access, changes: Changes) -> Facts {

@@ -288,7 +288,8 @@ impl ReadCx {
     }
     fn no_rpc(&self) -> Refusal {
         self.no_odoo.clone().unwrap_or_else(|| {
-            refusal(Code::NotConfigured, "This instance has no RPC connection.").next("An administrator adds an Odoo login to the instance.")
+            refusal(Code::NotConfigured, "This instance has no RPC connection.")
+                .next("An administrator adds an Odoo login to the instance.")
         })
     }
     pub fn directory(&self) -> &Directory {

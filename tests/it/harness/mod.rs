@@ -1,4 +1,5 @@
 //! What every test stands on: the real program, the real Odoos, and a plain MCP client.
+#![allow(dead_code, unused_imports, reason = "the tests and the bench each use their part")]
 mod mcp;
 mod odoo;
 mod process;

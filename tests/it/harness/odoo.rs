@@ -11,7 +11,8 @@ use super::{cannot_run, root};
 
 /// Runs `tests/odoo/stack …` and gives what it printed.
 pub fn stack(args: &[&str]) -> Result<String, String> {
-    let output = Command::new(root().join("tests/odoo/stack")).args(args).output().map_err(|e| format!("tests/odoo/stack: {e}"))?;
+    let output =
+        Command::new(root().join("tests/odoo/stack")).args(args).output().map_err(|e| format!("tests/odoo/stack: {e}"))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     } else {

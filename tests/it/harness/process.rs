@@ -140,7 +140,10 @@ impl Ocore {
             let _ = std::io::copy(&mut reader, &mut std::io::sink());
         });
         let line = line.recv_timeout(Duration::from_secs(20)).unwrap_or_default();
-        let url = line.split_whitespace().find(|w| w.starts_with("http")).unwrap_or_else(|| panic!("no URL in {line:?}: {}", self.log()));
+        let url = line
+            .split_whitespace()
+            .find(|w| w.starts_with("http"))
+            .unwrap_or_else(|| panic!("no URL in {line:?}: {}", self.log()));
         let url = url.trim_end_matches('.');
         self.url = url.strip_suffix("/mcp").unwrap_or(url).trim_end_matches('/').to_owned();
         self.server = Some(child);

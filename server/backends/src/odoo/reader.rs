@@ -234,18 +234,26 @@ impl Reader {
         let context = Context { lang: self.sent().lang.clone(), ..Context::default() };
         let domain = serde_json::json!([["transient", "=", false]]);
         let args = [Arg::Value(&domain)];
-        let kwargs = [("fields", Arg::Words(&["model", "name", "state", "modules"])), ("order", Arg::Text("model"))];
-        let request = Request {
-            model: "ir.model",
-            method: "search_read",
-            ids: None,
-            args: &args,
-            kwargs: &kwargs,
-            context: &context,
-            write: false,
+        let ask = async |fields: &[&str]| {
+            let kwargs = [("fields", Arg::Words(fields)), ("order", Arg::Text("model"))];
+            let request = Request {
+                model: "ir.model",
+                method: "search_read",
+                ids: None,
+                args: &args,
+                kwargs: &kwargs,
+                context: &context,
+                write: false,
+            };
+            self.send::<Vec<Row>>(&request).await
         };
         let text = |v: &Value| v.as_str().map(str::to_owned);
-        let models: Vec<Model> = match self.send::<Vec<Row>>(&request).await {
+        let mut rows = ask(&["model", "name", "state", "modules"]).await;
+        // Every employee reads ir.model in 14, but the modules' names want rights of their own.
+        if matches!(&rows, Err(Failure::Odoo(error)) if matches!(error.kind, Kind::Access | Kind::AccessDenied)) {
+            rows = ask(&["model", "name", "state"]).await;
+        }
+        let models: Vec<Model> = match rows {
             Ok(rows) => rows
                 .into_iter()
                 .map(|row| Model {
@@ -347,10 +355,7 @@ impl Reader {
         let limit = self.capped(search.limit)?;
         self.check_domain(model, &search.domain, false).await?;
         let (fields, schema) = self.reading(model, &search.fields).await?;
-        let order = match &search.order {
-            Some(order) if !order.trim().is_empty() => Some(self.check_order(model, order, false).await?),
-            _ => None,
-        };
+        let order = self.unique_order(model, search.order.as_deref()).await?;
         let asked = asked(&fields);
         let (args, kwargs) = search_arguments(&search.domain, Some(asked), search.offset, limit, order.as_deref());
         let request =
@@ -360,6 +365,44 @@ impl Reader {
             Err(Failure::Odoo(error)) => self.despite(error, search, fields, limit, order.as_deref()).await,
             Err(Failure::Fault(fault) | Failure::Again(fault)) => Err(fault),
         }
+    }
+    /// The order that was asked for, or the model's own, with `id` as a tiebreak: without one, pages overlap wherever records
+    /// are alike. Odoo tells the model's own order to those who may read ir.model; others get it as it is.
+    async fn unique_order(&self, model: &str, asked: Option<&str>) -> Result<Option<Arc<str>>> {
+        #[derive(Deserialize)]
+        struct Row {
+            #[serde(default)]
+            order: Value,
+        }
+        if let Some(order) = asked.filter(|o| !o.trim().is_empty()) {
+            return Ok(Some(self.check_order(model, order, false).await?.into()));
+        }
+        let client = self.client().await?;
+        let cache = self.0.pool.schemas().orders();
+        let key = (client.id, model.to_owned());
+        if let Some(known) = cache.get(&key).await {
+            return Ok(known);
+        }
+        let domain = serde_json::json!([["model", "=", model]]);
+        let args = [Arg::Value(&domain)];
+        let kwargs = [("fields", Arg::Words(&["order"]))];
+        let context = Context::default();
+        let request = Request {
+            model: "ir.model",
+            method: "search_read",
+            ids: None,
+            args: &args,
+            kwargs: &kwargs,
+            context: &context,
+            write: false,
+        };
+        let order = match self.send::<Vec<Row>>(&request).await {
+            Ok(rows) => rows.first().and_then(|row| row.order.as_str()).and_then(with_tiebreak),
+            Err(Failure::Odoo(_)) => None,
+            Err(Failure::Fault(fault) | Failure::Again(fault)) => return Err(fault),
+        };
+        cache.insert(key, order.clone()).await;
+        Ok(order)
     }
     /// Odoo refused a search: says what was wrong with it, or reads what can be read without the fields that Odoo refuses.
     async fn despite(
@@ -375,7 +418,7 @@ impl Reader {
             return Err(self.tell(Failure::Odoo(error), model, "search_read").await);
         }
         if error.kind == Kind::Value {
-            self.explain(model, Some(&search.domain), order, &search.fields).await?;
+            self.explain(model, Some(&search.domain), search.order.as_deref(), &search.fields).await?;
         }
         if fields.len() < 2 {
             return Err(error.refusal(model, "search_read").into());
@@ -455,17 +498,15 @@ impl Reader {
     ) -> Result<Vec<i64>> {
         self.scope().readable(model)?;
         self.check_domain(model, domain, false).await?;
-        let order = match order {
-            Some(order) => Some(self.check_order(model, order, false).await?),
-            None => None,
-        };
+        let asked = order;
+        let order = self.unique_order(model, asked).await?;
         let limit = if limit == 0 { DEFAULT_LIMIT } else { limit };
         let (args, kwargs) = search_arguments(domain, None, offset, limit, order.as_deref());
         let request =
             Request { model, method: "search", ids: None, args: &args, kwargs: &kwargs, context: self.sent(), write: false };
         match self.send(&request).await {
             Ok(ids) => Ok(ids),
-            Err(failure) => Err(self.explained(failure, model, "search", domain, order.as_deref()).await),
+            Err(failure) => Err(self.explained(failure, model, "search", domain, asked).await),
         }
     }
     pub(super) async fn explained(
@@ -735,6 +776,11 @@ fn search_arguments<'a>(
         kwargs.push(("order", Arg::Text(order)));
     }
     ([Arg::Value(all_when_null(domain))], kwargs)
+}
+/// None when the order is unique already, or is none that could be taken apart.
+fn with_tiebreak(order: &str) -> Option<Arc<str>> {
+    let unique = order.split(',').filter_map(|term| term.split_whitespace().next()).any(|field| field == "id");
+    (!unique && !order.trim().is_empty() && !order.contains('(')).then(|| format!("{order}, id").into())
 }
 fn first_sentence(text: &str) -> String {
     let line = text.lines().find(|l| !l.trim().is_empty()).unwrap_or("Odoo refuses it.");

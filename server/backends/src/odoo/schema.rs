@@ -69,16 +69,22 @@ pub struct Model {
 pub(super) struct Schemas {
     fields: Cache<(u64, Option<String>, String), Arc<Schema>>,
     models: Cache<(u64, Option<String>), Arc<Vec<Model>>>,
+    /// The models' own orders, made unique; none where Odoo does not tell, or where they are unique already.
+    orders: Cache<(u64, String), Option<Arc<str>>>,
 }
 impl Schemas {
     pub(super) fn new(age: Duration) -> Self {
         Self {
             fields: Cache::builder().max_capacity(5_000).time_to_live(age).build(),
             models: Cache::builder().max_capacity(500).time_to_live(age).build(),
+            orders: Cache::builder().max_capacity(5_000).time_to_live(age).build(),
         }
     }
     pub(super) fn fields(&self) -> &Cache<(u64, Option<String>, String), Arc<Schema>> {
         &self.fields
+    }
+    pub(super) fn orders(&self) -> &Cache<(u64, String), Option<Arc<str>>> {
+        &self.orders
     }
     pub(super) fn models(&self) -> &Cache<(u64, Option<String>), Arc<Vec<Model>>> {
         &self.models

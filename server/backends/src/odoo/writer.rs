@@ -3,7 +3,7 @@ use kernel::{Code, Fault, WritePermit, refusal};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    Reader, Result,
+    ReadMethod, Reader, Result,
     dialect::{Arg, OneOrMany, Request},
 };
 
@@ -83,6 +83,10 @@ impl Writer {
         args: Vec<Value>,
         kwargs: Map<String, Value>,
     ) -> Result<Box<RawValue>> {
+        // A reading is checked as one: its domain and fields must not pass by here.
+        if let Some(reading) = ReadMethod::of(method) {
+            return self.ask(model, reading, ids, args, kwargs).await;
+        }
         self.scope().callable(model, method)?;
         self.run(model, method, ids, &args, &kwargs, true).await
     }

@@ -6,7 +6,8 @@ use backends::odoo::{Credential, Credentials, Pool, PoolSettings};
 use dispatch::{Answer, Call, Dispatch, Parts, View};
 use futures_util::future::BoxFuture;
 use kernel::{
-    Actor, Code, Facade, Instance, KeyId, Networks, OrgId, Permissions, Role, RpcConnection, SessionId, Sources, Verified, refusal,
+    Actor, Code, Facade, Instance, KeyId, Networks, OrgId, Permissions, Role, RpcConnection, SessionId, Sources, Verified,
+    refusal,
 };
 use serde_json::Value;
 use store::{
@@ -96,11 +97,21 @@ impl World {
     pub async fn rows(&self) -> Vec<String> {
         // Rows of reads and refusals are written in batches.
         tokio::time::sleep(std::time::Duration::from_millis(400)).await;
-        let rows = self.store.fetch_all("SELECT tool, state, code, arguments, summary FROM call_audit ORDER BY id", vec![]).await.unwrap();
+        let rows = self
+            .store
+            .fetch_all("SELECT tool, state, code, arguments, summary FROM call_audit ORDER BY id", vec![])
+            .await
+            .unwrap();
         rows.iter()
             .map(|r| {
                 let code = r.opt_text("code").unwrap().unwrap_or_default();
-                format!("{} {} {code}|{}|{}", r.text("tool").unwrap(), r.text("state").unwrap(), r.text("arguments").unwrap(), r.opt_text("summary").unwrap().unwrap_or_default())
+                format!(
+                    "{} {} {code}|{}|{}",
+                    r.text("tool").unwrap(),
+                    r.text("state").unwrap(),
+                    r.text("arguments").unwrap(),
+                    r.opt_text("summary").unwrap().unwrap_or_default()
+                )
             })
             .collect()
     }

@@ -184,7 +184,9 @@ mod tests {
     #[test]
     fn records_cannot_pass_by_the_plan_as_arguments() {
         for args in [json!([[1, 2, 3], "x"]), json!(["[1, 2, 3]"]), json!([7])] {
-            let Ok(Split::Write(Act(call))) = split(json!({"model": "m", "method": "action_cancel", "args": args})) else { panic!() };
+            let Ok(Split::Write(Act(call))) = split(json!({"model": "m", "method": "action_cancel", "args": args})) else {
+                panic!()
+            };
             let smuggled = call.args.first().and_then(records);
             assert_eq!(smuggled, None, "{args}");
         }
