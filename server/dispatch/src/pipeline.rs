@@ -540,15 +540,14 @@ fn too_slow(common: &Common) -> Fault {
 
 fn finished(reply: Reply, max_bytes: usize, notes: Vec<String>, wrote: bool) -> (Answer, Outcome, Option<u64>) {
     let affected = reply.affected;
+    let outcome = if reply.unknown { Outcome::Unknown } else { Outcome::Ok };
     let content = reply.content.clone();
     match shape::shape(reply, max_bytes, notes) {
-        Ok(shaped) => {
-            (Answer { body: shaped.body, text: shaped.text, is_error: false, code: None, content }, Outcome::Ok, affected)
-        }
+        Ok(shaped) => (Answer { body: shaped.body, text: shaped.text, is_error: false, code: None, content }, outcome, affected),
         // The tool did run: a write is never reported as failed because its answer could not be shown.
         Err(_) if wrote => {
             let body = object(&json!({"notes": ["The write is done, but its answer could not be shown."]}));
-            (Answer { body, text: None, is_error: false, code: None, content: Vec::new() }, Outcome::Ok, affected)
+            (Answer { body, text: None, is_error: false, code: None, content: Vec::new() }, outcome, affected)
         }
         Err(fault) => (failed(&fault, None), Outcome::Failed, None),
     }

@@ -198,6 +198,7 @@ mod tests {
             format,
             columns: vec![],
             affected: None,
+            unknown: false,
             content: vec![],
         }
     }

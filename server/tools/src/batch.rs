@@ -77,6 +77,9 @@ impl Answer for Batch {
     fn affected(&self) -> Option<u64> {
         Some(self.done.len() as u64)
     }
+    fn unknown(&self) -> bool {
+        !self.unknown.is_empty()
+    }
 }
 
 /// Refuses an empty batch and one of more than [`MAX`] items; `what` is the argument's name.

@@ -45,6 +45,10 @@ pub trait Answer: Serialize + JsonSchema + Send + 'static {
     fn affected(&self) -> Option<u64> {
         None
     }
+    /// Whether some of what was asked may or may not have been done.
+    fn unknown(&self) -> bool {
+        false
+    }
     /// Images and other content beside the structured answer.
     fn content(&mut self) -> Vec<Content> {
         Vec::new()
@@ -87,6 +91,8 @@ pub struct Reply {
     pub format: Format,
     pub columns: Vec<String>,
     pub affected: Option<u64>,
+    /// Some of it may or may not have been done: the audit says so.
+    pub unknown: bool,
     pub content: Vec<Content>,
 }
 /// An image or a document beside the structured answer.
@@ -131,6 +137,7 @@ fn reply<A: Answer>(mut answer: A) -> Result<Reply> {
         format: answer.format(),
         columns: answer.columns(),
         affected: answer.affected(),
+        unknown: answer.unknown(),
         content,
     })
 }
