@@ -647,9 +647,9 @@ impl Client {
             // Proxies answer so when Odoo does not.
             Ok(answer) if matches!(answer.status, 502..=504) => pass.failed(),
             Ok(_) => pass.worked(),
-            Err(NoAnswer::Connect(_)) => pass.failed(),
+            Err(NoAnswer::Connect(_) | NoAnswer::Broken { .. }) => pass.failed(),
             Err(NoAnswer::Late { waited, .. }) if *waited >= TELLING => pass.failed(),
-            Err(NoAnswer::Broken { .. } | NoAnswer::Late { .. } | NoAnswer::TooLarge { .. } | NoAnswer::Client(_)) => {}
+            Err(NoAnswer::Late { .. } | NoAnswer::TooLarge { .. } | NoAnswer::Client(_)) => {}
         }
         outcome
     }
