@@ -21,7 +21,7 @@ use rmcp::{
         ElicitRequestParams, GetPromptRequestParams, GetPromptResponse, GetPromptResult, InputRequiredResult, InputResponses,
         LoggingLevel, LoggingMessageNotificationParam, ProgressNotificationParam, ProtocolVersion, ReadResourceResult, Tool,
     },
-    service::{RequestContext, SubscriptionContext},
+    service::RequestContext,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ const AUDIO: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEARKwAAIhYAQACABAAZGF0YQAAAAA
 /// Between two messages of the tools that send several.
 const PAUSE: Duration = Duration::from_millis(50);
 
-const METHODS: [&str; 10] = [
+const METHODS: [&str; 9] = [
     "completion/complete",
     "logging/setLevel",
     "prompts/get",
@@ -44,8 +44,11 @@ const METHODS: [&str; 10] = [
     "resources/subscribe",
     "resources/templates/list",
     "resources/unsubscribe",
-    "subscriptions/listen",
 ];
+
+pub(crate) const CAPABILITIES: Option<&str> = Some(
+    r#"{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"subscribe":true},"completions":{},"logging":{}}"#,
+);
 
 pub(crate) fn owns(method: &str) -> bool {
     METHODS.contains(&method)
@@ -157,7 +160,7 @@ fn modern(context: &RequestContext<RoleServer>) -> bool {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Changed {
+pub(crate) enum Changed {
     Tools,
     Prompts,
 }
@@ -375,16 +378,23 @@ impl Fixture {
         known.then_some(()).ok_or_else(|| ErrorData::invalid_params("This requestState is not one of ours.", None))
     }
 
-    pub(crate) async fn announce(&self, context: &SubscriptionContext) {
-        let mut changes = self.changes.subscribe();
-        while let Ok(changed) = changes.recv().await {
-            // What the subscription did not ask for is filtered by the sink.
-            let _ = match changed {
-                Changed::Tools => context.sink().notify_tool_list_changed().await,
-                Changed::Prompts => context.sink().notify_prompt_list_changed().await,
-            };
+    pub(crate) fn subscribe(&self) -> Nudges {
+        Nudges(self.changes.subscribe())
+    }
+}
+
+/// What the tools that trigger changes tell subscriptions.
+#[derive(Debug)]
+pub(crate) struct Nudges(broadcast::Receiver<Changed>);
+impl Nudges {
+    pub(crate) async fn next(&mut self) -> Changed {
+        loop {
+            match self.0.recv().await {
+                Ok(changed) => return changed,
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
         }
-        context.cancelled().await;
     }
 }
 

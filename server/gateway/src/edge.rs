@@ -200,12 +200,13 @@ impl Gateway {
             Ok(visitor) => visitor,
             Err(turned) => return self.turned_away(&turned),
         };
-        let Some(origin) = visitor.origin.clone() else { return inner(visitor, parts, body).await };
-        let mut response = if parts.method == Method::OPTIONS && parts.headers.contains_key(ASKED_METHOD) {
+        let origin = visitor.origin.clone();
+        let mut response = if origin.is_some() && parts.method == Method::OPTIONS && parts.headers.contains_key(ASKED_METHOD) {
             preflight(&parts)
         } else {
             inner(visitor, parts, body).await
         };
+        let Some(origin) = origin else { return response };
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
@@ -264,7 +265,7 @@ impl Gateway {
         let presented = presented(&parts.headers);
         match self.keys.verify(presented, visitor.address, facade, client(&parts.headers)).await {
             Ok(actor) => Ok(actor),
-            Err(denied) => Err(self.denied(&denied, parts, facade).await),
+            Err(denied) => Err(Box::pin(self.denied(&denied, parts, facade)).await),
         }
     }
 
@@ -372,7 +373,7 @@ async fn collect(mut body: Body) -> Result<Bytes, Unread> {
         }
         Ok(all.freeze())
     };
-    tokio::time::timeout(BODY_TIME, rest).await.unwrap_or(Err(Unread::Slow))
+    Box::pin(tokio::time::timeout(BODY_TIME, rest)).await.unwrap_or(Err(Unread::Slow))
 }
 
 /// What the client calls itself, to tell the sessions of one key apart.

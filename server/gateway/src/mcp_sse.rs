@@ -51,11 +51,18 @@ struct Table {
     per_key: HashMap<KeyId, usize>,
 }
 
+/// Boxed: the queue has room for its events from the start, and there are thousands of queues that wait.
+type Event = Box<Bytes>;
+#[expect(clippy::unnecessary_box_returns, reason = "what the queue holds")]
+fn event(json: &[u8]) -> Event {
+    Box::new(Bytes::from(wire::event(json)))
+}
+
 struct Session {
     key: KeyId,
     /// What the URL of the stream shows; messages show the same.
     asked: Asked,
-    out: mpsc::Sender<Bytes>,
+    out: mpsc::Sender<Event>,
     permits: Arc<Semaphore>,
     /// Calls that may be cancelled, by their id as raw JSON.
     calls: Mutex<HashMap<String, CancellationToken>>,
@@ -85,7 +92,7 @@ impl Drop for Registered {
 struct Streaming {
     /// The event that names the URL for messages; sent once.
     first: Option<Bytes>,
-    events: mpsc::Receiver<Bytes>,
+    events: mpsc::Receiver<Event>,
     watch: Watch,
     next_look: Instant,
     _registered: Registered,
@@ -98,7 +105,7 @@ impl Streaming {
         tokio::select! {
             biased;
             () = self.watch.shutdown.cancelled() => None,
-            event = self.events.recv() => event,
+            event = self.events.recv() => event.map(|event| *event),
             () = sleep_until(self.next_look) => {
                 self.next_look = Instant::now() + KEEP_ALIVE;
                 self.watch.look().await.map(|_| Bytes::from_static(COMMENT))
@@ -128,16 +135,15 @@ impl Gateway {
         let id = self.secret_id();
         {
             let mut table = self.sse.0.lock();
-            let total = table.by_id.len();
-            let count = table.per_key.entry(session.key).or_default();
-            if total >= MAX_SESSIONS || *count >= MAX_SESSIONS_PER_KEY {
+            let of_key = table.per_key.get(&session.key).copied().unwrap_or_default();
+            if table.by_id.len() >= MAX_SESSIONS || of_key >= MAX_SESSIONS_PER_KEY {
                 return answer::refused(
                     StatusCode::TOO_MANY_REQUESTS,
                     &refusal(Code::RateLimited, "Too many streams are open.")
                         .next("Close streams that are not used, or use /mcp, which needs none."),
                 );
             }
-            *count += 1;
+            table.per_key.insert(session.key, of_key + 1);
             table.by_id.insert(id.clone(), Arc::new(session));
         }
         let messages = if parts.uri.path().starts_with("/mcp/") { "/mcp/messages" } else { "/api/mcp/messages" };
@@ -235,7 +241,7 @@ impl Gateway {
             self.simple(&asking, method, &params)
                 .unwrap_or_else(|| wire::error(Some(id), METHOD_NOT_FOUND, "There is no such method here.", None))
         };
-        match session.out.send_timeout(Bytes::from(wire::event(&body)), QUEUE_TIME).await {
+        match session.out.send_timeout(event(&body), QUEUE_TIME).await {
             Ok(()) => answer::empty(StatusCode::ACCEPTED),
             Err(_) => answer::refused(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -296,7 +302,7 @@ async fn run(session: Arc<Session>, mut held: Held, id: String, token: Option<St
                 {
                     sent = Some(state.done);
                     // A client that does not read loses progress, never the answer.
-                    let _ = session.out.try_send(Bytes::from(wire::event(&call::notification(token, &state))));
+                    let _ = session.out.try_send(event(&call::notification(token, &state)));
                     tokio::time::sleep(call::THROTTLE).await;
                 }
             }
@@ -304,6 +310,6 @@ async fn run(session: Arc<Session>, mut held: Held, id: String, token: Option<St
     };
     session.calls.lock().remove(&id);
     if let Some(answer) = answer {
-        let _ = session.out.send(Bytes::from(wire::event(&wire::answer(&id, &answer, Era::Legacy.marks())))).await;
+        let _ = session.out.send(event(&wire::answer(&id, &answer, Era::Legacy.marks()))).await;
     }
 }

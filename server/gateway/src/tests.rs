@@ -764,7 +764,32 @@ async fn list_changes_reach_a_subscription_until_the_key_is_revoked() {
     assert_eq!(changed["method"], "notifications/tools/list_changed");
     assert_eq!(changed["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "m1");
     w.revoke().await;
-    while chunk(&mut stream).await.is_some() {}
+    assert_eq!(data(&chunk(&mut stream).await.unwrap())["error"]["code"], -32600);
+    assert!(chunk(&mut stream).await.is_none());
+}
+
+#[tokio::test]
+async fn a_subscription_says_when_the_server_ends_it() {
+    let w = world(Config::default()).await;
+    let plain = |r: &mut Request<Body>| {
+        r.headers_mut().insert(header::ACCEPT, "application/json".parse().unwrap());
+    };
+    assert_eq!(w.modern("subscriptions/listen", json!({"notifications": {}}), plain).await.status(), StatusCode::NOT_ACCEPTABLE);
+    let wrong = w.modern("subscriptions/listen", json!({"notifications": [1]}), |_| ()).await;
+    assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
+    let mut stream =
+        w.modern("subscriptions/listen", json!({"notifications": {"resourcesListChanged": true}}), |_| ()).await.into_body();
+    assert_eq!(data(&chunk(&mut stream).await.unwrap())["params"]["notifications"], json!({}));
+    // Nothing was asked for, so nothing is told.
+    w.changes.send_modify(|n| *n += 1);
+    w.shutdown.cancel();
+    let last = data(&chunk(&mut stream).await.unwrap());
+    assert_eq!(last["id"], "m1");
+    assert_eq!(last["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "m1");
+    assert!(chunk(&mut stream).await.is_none());
+    // Legacy clients do not have the method.
+    let legacy = body(w.legacy("/mcp", &json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen"})).await).await;
+    assert_eq!(legacy["error"]["code"], -32601);
 }
 
 // ---- legacy sessions

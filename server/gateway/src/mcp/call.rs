@@ -4,7 +4,7 @@ use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 use axum::body::Body;
 use bytes::Bytes;
 use dispatch::{Answer, Running};
-use futures_util::stream;
+use futures_util::{FutureExt as _, future::BoxFuture, stream};
 use identity::Keys;
 use kernel::{Actor, ExposeSecret as _, Facade, SecretString};
 use tokio::time::{Instant, sleep_until};
@@ -191,9 +191,10 @@ pub(crate) struct Watch {
     pub shutdown: CancellationToken,
 }
 impl Watch {
-    /// The actor as of now; none when the key is not good any more.
-    pub(crate) async fn look(&self) -> Option<Arc<Actor>> {
-        self.keys.verify(self.key.expose_secret(), self.address, self.facade, &self.client).await.ok()
+    /// The actor as of now; none when the key is not good any more. Boxed, because thousands of streams hold the room for
+    /// this look that they take every few seconds.
+    pub(crate) fn look(&self) -> BoxFuture<'_, Option<Arc<Actor>>> {
+        async { self.keys.verify(self.key.expose_secret(), self.address, self.facade, &self.client).await.ok() }.boxed()
     }
     /// Returns when the stream must end: the key is not good any more, or the server shuts down.
     pub(crate) async fn until_over(&self) {

@@ -5,6 +5,7 @@
 //! The hot methods (tools/list, tools/call, server/discover, initialize, ping) are answered here, from fragments that are
 //! JSON already; rmcp serves the rest.
 pub(crate) mod call;
+mod listen;
 mod rest;
 pub(crate) mod wire;
 
@@ -22,7 +23,7 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Gateway, answer, edge, edge::Visitor, metrics::Metrics};
+use crate::{Config, Gateway, answer, conformance, edge, edge::Visitor, metrics::Metrics};
 use call::{Ended, Held};
 pub(crate) use rest::Open;
 use wire::{HEADER_MISMATCH, INVALID_PARAMS, METHOD_NOT_FOUND, Message, Params, UNSUPPORTED_VERSION};
@@ -72,8 +73,8 @@ impl Era {
 /// What MCP keeps between requests.
 pub(crate) struct Mcp {
     rest: rest::Rest,
-    /// Whether list changes are announced to `subscriptions/listen`.
-    list_changed: bool,
+    /// What is announced to `subscriptions/listen`; none: nothing is, and it is not offered.
+    changes: Option<watch::Receiver<u64>>,
     legacy_sessions: bool,
 }
 impl Mcp {
@@ -85,10 +86,14 @@ impl Mcp {
         shutdown: &CancellationToken,
     ) -> Self {
         Self {
-            list_changed: changes.is_some(),
             legacy_sessions: config.legacy_sessions,
-            rest: rest::Rest::new(config, dispatch, metrics, changes, shutdown),
+            rest: rest::Rest::new(config, dispatch, metrics, changes.is_some(), shutdown),
+            changes,
         }
+    }
+    /// Whether `subscriptions/listen` is offered.
+    fn list_changed(&self) -> bool {
+        self.changes.is_some() || conformance::CAPABILITIES.is_some()
     }
 }
 
@@ -228,14 +233,17 @@ impl Gateway {
             return answer::json(StatusCode::OK, body);
         }
         let calls = &*method == "tools/call";
-        if calls && !rest::owns_tool(params.name.as_deref()) {
+        if calls && !params.name.as_deref().is_some_and(conformance::owns_tool) {
             let token = params.meta.as_ref().and_then(wire::Meta::token);
             return match self.start(&asking, &params, era == Era::Legacy) {
                 Ok(held) => self.finish(held, &asking, token, accept, || self.watch(visitor, &parts, Facade::Mcp)).await,
                 Err(body) => answer::json(StatusCode::OK, body),
             };
         }
-        if calls || rest::owns(&method, era, self.mcp.list_changed) {
+        if &*method == "subscriptions/listen" && era == Era::Modern && self.mcp.list_changed() {
+            return self.listen(&asking, params.notifications, accept.stream, self.watch(visitor, &parts, Facade::Mcp));
+        }
+        if calls || conformance::owns(&method) {
             let watch = self.watch(visitor, &parts, Facade::Mcp);
             return self.mcp.rest.stateless(parts, body.clone(), actor, view, watch).await;
         }
@@ -275,7 +283,7 @@ impl Gateway {
                 out.extend_from_slice(era.cache().as_bytes());
                 out.extend_from_slice(br#""tools":"#);
                 self.dispatch.write_list(actor, view, &mut out);
-                rest::add_tools(&mut out);
+                conformance::add_tools(&mut out);
                 out.extend_from_slice(b"}}");
                 Some(out)
             }
@@ -316,7 +324,7 @@ impl Gateway {
     /// `,"capabilities":…,"instructions":…}}`
     fn about(&self, out: &mut Vec<u8>, asking: &Asking<'_>) {
         out.extend_from_slice(br#","capabilities":"#);
-        out.extend_from_slice(rest::capabilities(asking.era, self.mcp.list_changed).as_bytes());
+        out.extend_from_slice(rest::capabilities(asking.era, self.mcp.list_changed()).as_bytes());
         out.extend_from_slice(br#","instructions":"#);
         wire::string(out, &self.dispatch.instructions(asking.actor, asking.view));
         out.extend_from_slice(b"}}");

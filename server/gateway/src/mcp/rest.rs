@@ -1,11 +1,6 @@
-//! What rmcp serves: `subscriptions/listen`, and everything of legacy sessions. One shared service; who calls, and what
-//! the URL shows, travels in the request's extensions.
-use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::Arc,
-    time::Duration,
-};
+//! What rmcp serves: everything of legacy sessions. One shared service; who calls, and what the URL shows, travels in the
+//! request's extensions.
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -22,15 +17,14 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, ListToolsResult, PaginatedRequestParams,
-        ProgressNotificationParam, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+        ProgressNotificationParam, ServerCapabilities, ServerConfig, Tool,
     },
-    service::{RequestContext, SubscriptionContext},
+    service::RequestContext,
     transport::streamable_http_server::{
         StreamableHttpServerConfig, StreamableHttpService,
         session::local::{LocalSessionManager, SessionConfig},
     },
 };
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -38,42 +32,18 @@ use super::{
     call::{Held, KEEP_ALIVE, Watch},
     wire,
 };
-use crate::{Config, MAX_BODY, answer, metrics::Metrics};
+use crate::{Config, MAX_BODY, answer, conformance, metrics::Metrics};
 
 /// A session ends after this time of silence (spec: the same as an audit session).
 const SESSION_IDLE: Duration = Duration::from_mins(30);
 const MAX_SESSIONS: usize = 5_000;
 const MAX_SESSIONS_PER_KEY: usize = 100;
 
-/// The methods that are rmcp's.
-pub(super) fn owns(method: &str, era: Era, list_changed: bool) -> bool {
-    #[cfg(feature = "conformance")]
-    if crate::conformance::owns(method) {
-        return true;
-    }
-    method == "subscriptions/listen" && era == Era::Modern && list_changed
-}
-
-/// The tools that rmcp runs.
-pub(super) fn owns_tool(_name: Option<&str>) -> bool {
-    #[cfg(feature = "conformance")]
-    if _name.is_some_and(crate::conformance::owns_tool) {
-        return true;
-    }
-    false
-}
-
-/// Adds to a written JSON array of tools those that are rmcp's.
-pub(super) fn add_tools(_array: &mut Vec<u8>) {
-    #[cfg(feature = "conformance")]
-    crate::conformance::add_tools(_array);
-}
-
 /// What this server says it can do, as JSON. Legacy clients are not told of list changes: without a session nothing
 /// could tell them.
 pub(super) fn capabilities(era: Era, list_changed: bool) -> &'static str {
-    if cfg!(feature = "conformance") {
-        return r#"{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"subscribe":true},"completions":{},"logging":{}}"#;
+    if let Some(of_fixture) = conformance::CAPABILITIES {
+        return of_fixture;
     }
     if list_changed && era == Era::Modern { r#"{"tools":{"listChanged":true}}"# } else { r#"{"tools":{}}"# }
 }
@@ -83,7 +53,6 @@ pub(super) fn capabilities(era: Era, list_changed: bool) -> &'static str {
 pub(crate) struct Caller {
     pub actor: Arc<Actor>,
     pub view: View,
-    watch: Arc<Watch>,
 }
 
 pub(super) struct Rest {
@@ -92,13 +61,14 @@ pub(super) struct Rest {
     /// Whose session it is: the id alone must not open it.
     owners: Mutex<HashMap<String, KeyId>>,
     metrics: Arc<Metrics>,
+    fixture: Arc<conformance::Fixture>,
 }
 impl Rest {
     pub(super) fn new(
         config: &Config,
         dispatch: &Arc<Dispatch>,
         metrics: &Arc<Metrics>,
-        changes: Option<watch::Receiver<u64>>,
+        list_changed: bool,
         shutdown: &CancellationToken,
     ) -> Self {
         let mut sessions = SessionConfig::default();
@@ -106,13 +76,9 @@ impl Rest {
         let mut manager = LocalSessionManager::default();
         manager.session_config = sessions;
         let manager = Arc::new(manager);
-        let handler = Handler {
-            dispatch: Arc::clone(dispatch),
-            metrics: Arc::clone(metrics),
-            changes,
-            #[cfg(feature = "conformance")]
-            fixture: Arc::default(),
-        };
+        let handler =
+            Handler { dispatch: Arc::clone(dispatch), metrics: Arc::clone(metrics), list_changed, fixture: Arc::default() };
+        let fixture = Arc::clone(&handler.fixture);
         // Host, Origin and size are checked at the edge.
         let settings = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()
@@ -123,12 +89,16 @@ impl Rest {
             .with_max_request_body_bytes(MAX_BODY)
             .with_cancellation_token(shutdown.child_token());
         let service = StreamableHttpService::new(move || Ok(handler.clone()), Arc::clone(&manager), settings);
-        Self { service, manager, owners: Mutex::default(), metrics: Arc::clone(metrics) }
+        Self { service, manager, owners: Mutex::default(), metrics: Arc::clone(metrics), fixture }
+    }
+
+    pub(super) fn fixture(&self) -> &conformance::Fixture {
+        &self.fixture
     }
 
     /// A request outside sessions.
     pub(super) async fn stateless(&self, parts: Parts, body: Bytes, actor: Arc<Actor>, view: View, watch: Watch) -> Response {
-        self.handle(parts, body, Caller { actor, view, watch: Arc::new(watch) }).await
+        self.handle(parts, body, Caller { actor, view }, watch).await
     }
 
     /// A request that opens a session or belongs to one.
@@ -145,7 +115,7 @@ impl Rest {
             }
         }
         let ending = parts.method == Method::DELETE;
-        let mut response = self.handle(parts, body, Caller { actor, view, watch: Arc::new(watch) }).await;
+        let mut response = self.handle(parts, body, Caller { actor, view }, watch).await;
         if ending && response.status() == StatusCode::ACCEPTED {
             // Some clients take 200, 204 and 405 alone for "ended".
             *response.status_mut() = StatusCode::NO_CONTENT;
@@ -183,15 +153,15 @@ impl Rest {
         Ok(())
     }
 
-    async fn handle(&self, mut parts: Parts, body: Bytes, caller: Caller) -> Response {
+    async fn handle(&self, mut parts: Parts, body: Bytes, caller: Caller, watch: Watch) -> Response {
         // The key goes no further than the edge.
         parts.headers.remove(header::AUTHORIZATION);
         parts.headers.remove("x-api-key");
         // What the client takes has been looked at, less strictly than rmcp does.
         parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        let watch = Arc::clone(&caller.watch);
         parts.extensions.insert(caller);
-        let response = self.service.handle(Request::from_parts(parts, Full::new(body))).await;
+        // Boxed, so that requests that rmcp never sees do not carry the room for it.
+        let response = Box::pin(self.service.handle(Request::from_parts(parts, Full::new(body)))).await;
         let (mut head, body) = response.into_parts();
         if head.headers.get(header::CONTENT_TYPE) != Some(&answer::EVENT_STREAM) {
             return Response::from_parts(head, Body::new(body));
@@ -232,9 +202,8 @@ fn no_session() -> Response {
 pub(crate) struct Handler {
     dispatch: Arc<Dispatch>,
     metrics: Arc<Metrics>,
-    changes: Option<watch::Receiver<u64>>,
-    #[cfg(feature = "conformance")]
-    pub fixture: Arc<crate::conformance::Fixture>,
+    list_changed: bool,
+    pub fixture: Arc<conformance::Fixture>,
 }
 
 fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
@@ -243,46 +212,12 @@ fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
 }
 
 impl Handler {
-    /// Tells a subscription when what its key may list has changed.
-    async fn announce(&self, context: &SubscriptionContext) -> Result<(), ErrorData> {
-        let Some(mut changes) = self.changes.clone() else {
-            context.cancelled().await;
-            return Ok(());
-        };
-        let Caller { actor, view, watch } = caller(context.request_context())?;
-        let mut seen = self.fingerprint(&actor, &view);
-        loop {
-            let changed = tokio::select! {
-                () = context.cancelled() => return Ok(()),
-                changed = changes.changed() => changed,
-            };
-            if changed.is_err() {
-                context.cancelled().await;
-                return Ok(());
-            }
-            // What this key may list can have changed with the key itself, so it is looked at again.
-            let Some(actor) = watch.look().await else { return Ok(()) };
-            let now = self.fingerprint(&actor, &view);
-            if std::mem::replace(&mut seen, now) != now && context.sink().notify_tool_list_changed().await.is_err() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn fingerprint(&self, actor: &Arc<Actor>, view: &View) -> u64 {
-        let mut list = Vec::new();
-        self.dispatch.write_list(actor, view, &mut list);
-        let mut hasher = DefaultHasher::new();
-        list.hash(&mut hasher);
-        hasher.finish()
-    }
-
     async fn call(
         &self,
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Caller { actor, view, .. } = caller(context)?;
+        let Caller { actor, view } = caller(context)?;
         let meter = self.metrics.call(actor.facade());
         let arguments = request.arguments.map_or(serde_json::Value::Null, serde_json::Value::Object);
         let call = dispatch::Call { actor, view, name: request.name.into_owned(), arguments };
@@ -341,7 +276,7 @@ fn result(answer: &Answer) -> Result<CallToolResponse, ErrorData> {
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
         let mut capabilities: ServerCapabilities =
-            serde_json::from_str(capabilities(Era::Modern, self.changes.is_some())).unwrap_or_default();
+            serde_json::from_str(capabilities(Era::Modern, self.list_changed)).unwrap_or_default();
         if capabilities.tools.is_none() {
             capabilities.tools = Some(rmcp::model::ToolsCapability::default());
         }
@@ -355,7 +290,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<rmcp::model::InitializeResult, ErrorData> {
         context.peer.set_peer_info(request.clone());
-        let Caller { actor, view, .. } = caller(&context)?;
+        let Caller { actor, view } = caller(&context)?;
         let mut info = self.negotiate_initialize(&request)?;
         info.instructions = Some(self.dispatch.instructions(&actor, &view));
         Ok(info)
@@ -369,10 +304,10 @@ impl ServerHandler for Handler {
         if request.is_some_and(|r| r.cursor.is_some()) {
             return Err(ErrorData::invalid_params("This cursor is not known: the list has one page.", None));
         }
-        let Caller { actor, view, .. } = caller(&context)?;
+        let Caller { actor, view } = caller(&context)?;
         let mut list = Vec::new();
         self.dispatch.write_list(&actor, &view, &mut list);
-        add_tools(&mut list);
+        conformance::add_tools(&mut list);
         let tools: Vec<Tool> =
             serde_json::from_slice(&list).map_err(|_| ErrorData::internal_error("the tools could not be listed", None))?;
         Ok(ListToolsResult::with_all_items(tools))
@@ -383,34 +318,11 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        #[cfg(feature = "conformance")]
-        if crate::conformance::owns_tool(&request.name) {
+        if conformance::owns_tool(&request.name) {
             return self.fixture.call(request, context).await;
         }
         self.call(request, &context).await
     }
 
-    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
-        #[cfg(feature = "conformance")]
-        return Some(requested.clone());
-        #[cfg(not(feature = "conformance"))]
-        self.changes.as_ref().map(|_| {
-            let mut accepted = SubscriptionFilter::new();
-            accepted.tools_list_changed = requested.tools_list_changed;
-            accepted
-        })
-    }
-
-    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        #[cfg(feature = "conformance")]
-        return tokio::select! {
-            ended = self.announce(&context) => ended,
-            () = self.fixture.announce(&context) => Ok(()),
-        };
-        #[cfg(not(feature = "conformance"))]
-        self.announce(&context).await
-    }
-
-    #[cfg(feature = "conformance")]
-    crate::conformance::handlers!();
+    conformance::handlers!();
 }

@@ -137,6 +137,9 @@ pub(crate) struct Params<'a> {
     pub cursor: Option<&'a RawValue>,
     #[serde(borrow)]
     pub arguments: Option<&'a RawValue>,
+    /// Of `subscriptions/listen`.
+    #[serde(borrow)]
+    pub notifications: Option<&'a RawValue>,
     /// Of `notifications/cancelled`.
     #[serde(borrow, rename = "requestId")]
     pub request_id: Option<&'a RawValue>,
