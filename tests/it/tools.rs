@@ -3,27 +3,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Mcp, Ocore, Odoo, run};
+use crate::harness::{Mcp, Ocore, Odoo, on_both, run};
 
-/// A server with the shared Odoo of that version as `dev`, and a full key.
-fn world(version: u16) -> Option<(Odoo, Ocore, Mcp)> {
-    let odoo = Odoo::shared(version)?;
-    let mut ocore = Ocore::new();
-    ocore.instance("dev", &odoo, &[]).ok();
-    let mcp = ocore.serve().key(&[]);
-    Some((odoo, ocore, mcp))
-}
-
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {$(
-        mod $name {
-            #[test]
-            fn odoo_19() { if let Some((odoo, ocore, mcp)) = super::world(19) { crate::harness::run(super::checks::$name(&odoo, &ocore, &mcp)); } }
-            #[test]
-            fn odoo_14() { if let Some((odoo, ocore, mcp)) = super::world(14) { crate::harness::run(super::checks::$name(&odoo, &ocore, &mcp)); } }
-        }
-    )+};
-}
 on_both!(
     reading,
     creating_and_updating,
@@ -40,12 +21,18 @@ on_both!(
 );
 
 #[test]
-fn every_tool_of_the_catalogue_is_called_here() {
-    let source = include_str!("tools.rs");
+fn every_tool_of_the_catalogue_is_called_somewhere() {
+    let folder = crate::harness::root().join("tests/it");
+    let sources: String = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
     let missing: Vec<&str> = tools::CATALOGUE
         .iter()
         .map(|t| t.facts.name)
-        .filter(|n| !source.contains(&format!("\"{n}\"")) && !source.contains(&format!("\"dev_{n}\"")))
+        .filter(|n| !sources.contains(&format!("\"{n}\"")) && !sources.contains(&format!("\"dev_{n}\"")))
         .collect();
     assert!(missing.is_empty(), "no test calls {missing:?}");
 }

@@ -5,10 +5,12 @@ use serde_json::{Value, json};
 
 #[derive(Debug, Clone)]
 pub struct Mcp {
-    http: reqwest::Client,
+    pub http: reqwest::Client,
     pub base: String,
     pub path: String,
     pub key: String,
+    /// The Odoo behind, when what its tools answer is to be told by version.
+    pub version: Option<u16>,
 }
 
 /// What a tool answered.
@@ -40,7 +42,11 @@ impl Mcp {
         // A second installation of the provider is refused, which is fine.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(130)).build().expect("a client");
-        Self { http, base: base.to_owned(), path: "/mcp".to_owned(), key: key.to_owned() }
+        Self { http, base: base.to_owned(), path: "/mcp".to_owned(), key: key.to_owned(), version: None }
+    }
+    /// What the tools of `dev` answer is kept for the table of tools and versions.
+    pub fn on(self, version: u16) -> Self {
+        Self { version: Some(version), ..self }
     }
     /// The same key at another path (with its query).
     pub fn at(&self, path: &str) -> Self {
@@ -74,7 +80,7 @@ impl Mcp {
             "io.modelcontextprotocol/clientInfo": {"name": "ocore-tests", "version": "1"},
             "io.modelcontextprotocol/clientCapabilities": {},
         });
-        let name = params["name"].as_str().unwrap_or_default().to_owned();
+        let name = params["name"].as_str().or(params["uri"].as_str()).unwrap_or_default().to_owned();
         let mut headers = vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", method)];
         if !name.is_empty() {
             headers.push(("mcp-name", &name));
@@ -83,11 +89,20 @@ impl Mcp {
         let response = self.post(&headers, body.to_string().into_bytes()).await;
         let status = response.status().as_u16();
         let text = response.text().await.expect("a body");
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        // What takes long comes as events, of which the last is the response.
+        let last = text.lines().rev().find_map(|line| line.strip_prefix("data:")).unwrap_or(&text);
+        (status, serde_json::from_str(last).unwrap_or(Value::String(text)))
     }
 
     /// Calls a tool; a JSON-RPC error (an unknown tool) comes back as a refusal with its code.
     pub async fn call(&self, tool: &str, arguments: Value) -> Reply {
+        let reply = self.called(tool, arguments).await;
+        if let Some(version) = self.version {
+            keep(tool, version, &reply);
+        }
+        reply
+    }
+    async fn called(&self, tool: &str, arguments: Value) -> Reply {
         let (status, response) = self.request("tools/call", json!({"name": tool, "arguments": arguments})).await;
         if let Some(error) = response.get("error") {
             let mut body = error.get("data").cloned().unwrap_or_else(|| json!({}));
@@ -110,4 +125,15 @@ impl Mcp {
         let tools = response["result"]["tools"].as_array().unwrap_or_else(|| panic!("{response}"));
         tools.iter().map(|t| t["name"].as_str().expect("a name").to_owned()).collect()
     }
+}
+
+/// One line per tool, version and outcome in `target/tmp/tools-by-version.tsv`; `tests/versions` makes the page of it.
+fn keep(tool: &str, version: u16, reply: &Reply) {
+    use std::io::Write as _;
+    let Some(name) = tool.strip_prefix("dev_").or_else(|| tool.starts_with("ocore_").then_some(tool)) else { return };
+    let outcome = if reply.is_error { reply.body["code"].as_str().unwrap_or("error") } else { "ok" };
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("tools-by-version.tsv");
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    // One write per line: lines of several threads do not mix.
+    let _ = file.and_then(|mut f| f.write_all(format!("{name}\t{version}\t{outcome}\n").as_bytes()));
 }

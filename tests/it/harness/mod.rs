@@ -1,5 +1,5 @@
 //! What every test stands on: the real program, the real Odoos, and a plain MCP client.
-#![allow(dead_code, unused_imports, reason = "the tests and the bench each use their part")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "the tests and the bench each use their part")]
 mod mcp;
 mod odoo;
 mod process;
@@ -23,3 +23,34 @@ pub fn cannot_run(why: &str) {
 pub fn run<T>(test: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime").block_on(test)
 }
+
+/// A server with the shared Odoo of that version as `dev`, and a full key.
+pub fn world(version: u16) -> Option<(Odoo, Ocore, Mcp)> {
+    let odoo = Odoo::shared(version)?;
+    let mut ocore = Ocore::new();
+    ocore.instance("dev", &odoo, &[]).ok();
+    let mcp = ocore.serve().key(&[]).on(version);
+    Some((odoo, ocore, mcp))
+}
+
+/// Makes a test for each Odoo out of each function `async fn name(odoo: &Odoo, ocore: &Ocore, mcp: &Mcp)` of the module `checks`
+/// beside it.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[test]
+            fn odoo_19() {
+                if let Some((odoo, ocore, mcp)) = crate::harness::world(19) {
+                    crate::harness::run(super::checks::$name(&odoo, &ocore, &mcp));
+                }
+            }
+            #[test]
+            fn odoo_14() {
+                if let Some((odoo, ocore, mcp)) = crate::harness::world(14) {
+                    crate::harness::run(super::checks::$name(&odoo, &ocore, &mcp));
+                }
+            }
+        }
+    )+};
+}
+pub(crate) use on_both;

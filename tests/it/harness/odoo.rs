@@ -11,8 +11,12 @@ use super::{cannot_run, root};
 
 /// Runs `tests/odoo/stack …` and gives what it printed.
 pub fn stack(args: &[&str]) -> Result<String, String> {
-    let output =
-        Command::new(root().join("tests/odoo/stack")).args(args).output().map_err(|e| format!("tests/odoo/stack: {e}"))?;
+    // The stack has a variable of this name for its containers; here it names databases.
+    let output = Command::new(root().join("tests/odoo/stack"))
+        .args(args)
+        .env_remove("OCORE_TEST_PREFIX")
+        .output()
+        .map_err(|e| format!("tests/odoo/stack: {e}"))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     } else {
@@ -39,7 +43,9 @@ impl Odoo {
 
     /// The Odoo of that version with a database of this name, made now.
     pub fn fresh(version: u16, name: &str) -> Option<Self> {
-        let database = format!("it_{name}_{version}");
+        // Two runs at once on one machine take names of their own.
+        let prefix = std::env::var("OCORE_TEST_PREFIX").unwrap_or_else(|_| "it".to_owned());
+        let database = format!("{prefix}_{name}_{version}");
         let made = (|| {
             let env: Value = serde_json::from_str(&stack(&["env", "--json"])?).map_err(|e| e.to_string())?;
             let url = find(&env, version, "OCORE_TEST_ODOO_URL").ok_or("the stack tells no URL")?;
