@@ -127,10 +127,12 @@ CREATE TABLE credentials (
 CREATE INDEX credentials_instance ON credentials (instance_id);
 CREATE UNIQUE INDEX credentials_one_default ON credentials (instance_id) WHERE is_default;
 
+-- created_by is the user who made the key; null on the command line. Whoever made a key may know its text.
 CREATE TABLE api_keys (
     id                TEXT COLLATE "C" PRIMARY KEY,
     org_id            TEXT COLLATE "C" NOT NULL REFERENCES organizations (id) ON DELETE RESTRICT,
     user_id           TEXT COLLATE "C" REFERENCES users (id) ON DELETE RESTRICT,
+    created_by        TEXT COLLATE "C" REFERENCES users (id) ON DELETE SET NULL,
     role              TEXT COLLATE "C" NOT NULL,
     label             TEXT COLLATE "C" NOT NULL,
     prefix            TEXT COLLATE "C" NOT NULL,

@@ -126,10 +126,12 @@ CREATE TABLE credentials (
 CREATE INDEX credentials_instance ON credentials (instance_id);
 CREATE UNIQUE INDEX credentials_one_default ON credentials (instance_id) WHERE is_default;
 
+-- created_by is the user who made the key; null on the command line. Whoever made a key may know its text.
 CREATE TABLE api_keys (
     id                TEXT PRIMARY KEY,
     org_id            TEXT NOT NULL REFERENCES organizations (id) ON DELETE RESTRICT,
     user_id           TEXT REFERENCES users (id) ON DELETE RESTRICT,
+    created_by        TEXT REFERENCES users (id) ON DELETE SET NULL,
     role              TEXT NOT NULL,
     label             TEXT NOT NULL,
     prefix            TEXT NOT NULL,

@@ -4,7 +4,7 @@ use store::calls::{self, CallFilter};
 
 pub use store::{audit_log::LogRow, calls::Call};
 
-use crate::{Admin, By, orgs, teach};
+use crate::{Admin, By, HOST, orgs, teach};
 
 /// The states of a row.
 pub const STATES: [&str; 6] = ["begun", "ok", "planned", "refused", "failed", "unknown"];
@@ -50,10 +50,16 @@ pub async fn list(admin: &Admin, by: &By, filter: &Filter) -> Result<Vec<Call>> 
     Ok(calls::list(&admin.db, &filter).await?)
 }
 
-/// The main audit log, newest first. Administrators of the organization and operators.
+/// The main audit log, newest first. Administrators of the organization and operators; what it holds of hosts is for operators alone.
 pub async fn log(admin: &Admin, by: &By, org: Option<&str>, before: Option<&str>, limit: u32) -> Result<Vec<LogRow>> {
     let org = scope(admin, by, org).await?;
-    Ok(store::audit_log::list(&admin.db, org, before, page(limit)?).await?)
+    let mut rows = store::audit_log::list(&admin.db, org, before, page(limit)?).await?;
+    if !by.is_operator() {
+        for detail in rows.iter_mut().filter_map(|row| row.detail.as_object_mut()) {
+            detail.retain(|member, _| member != HOST);
+        }
+    }
+    Ok(rows)
 }
 
 async fn scope(admin: &Admin, by: &By, org: Option<&str>) -> Result<Option<kernel::OrgId>> {

@@ -46,6 +46,13 @@ impl By {
             .next("Ask the operator."))
     }
 
+    /// Whether that is the address of who acts. Nobody else is looked up, so that nothing can be told of them.
+    pub(crate) async fn is_called(&self, on: impl Into<On<'_>>, address: &str) -> Result<bool> {
+        let Some(id) = self.user() else { return Ok(false) };
+        let own = users::find(on, id).await?;
+        Ok(own.is_some_and(|own| users::email_key(&own.email) == users::email_key(address)))
+    }
+
     /// The power in an organization: operators have all of it; none means that the organization does not exist for this person.
     pub(crate) async fn role(&self, on: impl Into<On<'_>>, org: OrgId) -> Result<Option<Role>> {
         match self {

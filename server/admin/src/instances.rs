@@ -19,7 +19,8 @@ use url::{Host, Url};
 pub use store::instances::{Check, InstanceRow};
 
 use crate::{
-    Admin, By, orgs,
+    Admin, By, HOST, orgs,
+    posthog::PostHogUpdate,
     servers::{self, absolute},
     target,
     teach::{self, Checked},
@@ -51,6 +52,8 @@ pub struct NewInstance {
     pub write_enabled: Option<bool>,
     pub login: Option<Login>,
     pub postgres_url: Option<SecretString>,
+    /// With all of its parts.
+    pub posthog: Option<PostHogUpdate>,
     pub container: Option<String>,
     pub addons: Option<PathBuf>,
     pub backups: Option<PathBuf>,
@@ -61,13 +64,14 @@ pub struct NewInstance {
 /// Administrators; with a container, folders or a database address the operator alone.
 pub async fn create(admin: &Admin, by: &By, new: &NewInstance) -> Result<InstanceRow> {
     if new.container.is_some() || new.addons.is_some() || new.backups.is_some() || new.postgres_url.is_some() {
-        by.operator(HOST)?;
+        by.operator(OF_THE_HOST)?;
     }
     let url = http_url(&new.url, admin)?;
     database(&new.database)?;
     if let Some(url) = &new.postgres_url {
         postgres(url)?;
     }
+    let posthog = new.posthog.as_ref().map(|given| given.onto(admin, None)).transpose()?;
     let called = match &new.name {
         Some(text) => title("The name of an instance", text, 200)?,
         None => new.slug.clone(),
@@ -100,6 +104,10 @@ pub async fn create(admin: &Admin, by: &By, new: &NewInstance) -> Result<Instanc
     }
     if let Some(url) = &new.postgres_url {
         instances::set_postgres_url(&mut tx, &admin.vault, org.id, id, Some(url), admin.sources.now()).await?;
+    }
+    if let (Some(connection), Some(given)) = (&posthog, &new.posthog) {
+        let to = Some((connection, given.key.as_ref()));
+        instances::set_posthog(&mut tx, &admin.vault, org.id, id, to, admin.sources.now()).await?;
     }
     let made = instances::find(&mut tx, org.id, id).await?.ok_or_else(|| teach::hidden("instance", &new.slug))?;
     admin.log(&mut tx, by, Some(org.id), "instance.create", target("instance", id, &new.slug), &facts(&made)).await?;
@@ -173,6 +181,7 @@ pub struct InstanceUpdate {
     pub write_enabled: Option<Guard>,
     pub login: Option<Option<Login>>,
     pub postgres_url: Option<Option<SecretString>>,
+    pub posthog: Option<Option<PostHogUpdate>>,
     pub container: Option<Option<String>>,
     pub addons: Option<Option<PathBuf>>,
     pub backups: Option<Option<PathBuf>>,
@@ -185,7 +194,7 @@ const LONGEST_OPEN: u32 = 7 * 24 * 60;
 /// Administrators; container, folders and the database's address the operator alone.
 pub async fn update(admin: &Admin, by: &By, slug: &str, change: &InstanceUpdate) -> Result<InstanceRow> {
     if change.container.is_some() || change.addons.is_some() || change.backups.is_some() || change.postgres_url.is_some() {
-        by.operator(HOST)?;
+        by.operator(OF_THE_HOST)?;
     }
     let url = change.url.as_deref().map(|url| http_url(url, admin)).transpose()?;
     if let Some(name) = &change.database {
@@ -259,14 +268,25 @@ pub async fn update(admin: &Admin, by: &By, slug: &str, change: &InstanceUpdate)
     if let Some(url) = &change.postgres_url {
         instances::set_postgres_url(&mut tx, &admin.vault, org, id, url.as_ref(), now).await?;
     }
+    if let Some(given) = &change.posthog {
+        let connection = given.as_ref().map(|g| g.onto(admin, old.instance.posthog.as_ref())).transpose()?;
+        let to = connection.as_ref().zip(given.as_ref()).map(|(connection, given)| (connection, given.key.as_ref()));
+        instances::set_posthog(&mut tx, &admin.vault, org, id, to, now).await?;
+    }
     let mut saved = instances::find(&mut tx, org, id).await?.ok_or_else(|| teach::hidden("instance", slug))?;
     let mut detail = differences(&facts(&old), &facts(&saved));
     if let Some(map) = detail.as_object_mut() {
+        if map.contains_key(HOST) {
+            map.insert(HOST.into(), differences(&host_facts(&old), &host_facts(&saved)));
+        }
         if change.login.is_some() {
             map.insert("credentials_changed".into(), true.into());
         }
         if change.postgres_url.is_some() {
             map.insert("postgres_url_changed".into(), true.into());
+        }
+        if change.posthog.as_ref().is_some_and(|p| p.as_ref().is_none_or(|p| p.key.is_some())) {
+            map.insert("posthog_key_changed".into(), true.into());
         }
     }
     admin.log(&mut tx, by, Some(org), "instance.update", target("instance", id, slug), &detail).await?;
@@ -278,11 +298,12 @@ pub async fn update(admin: &Admin, by: &By, slug: &str, change: &InstanceUpdate)
 /// Removes the instance and its credentials from the registry; Odoo itself and the audit are not touched. Administrators.
 pub async fn delete(admin: &Admin, by: &By, slug: &str) -> Result<InstanceRow> {
     let mut tx = admin.begin().await?;
-    let old = resolve(&mut tx, by, slug, Role::Admin).await?;
+    let mut old = resolve(&mut tx, by, slug, Role::Admin).await?;
     let (org, id) = (old.instance.org, old.instance.id);
     instances::delete(&mut tx, org, id, admin.sources.now()).await?;
     admin.log(&mut tx, by, Some(org), "instance.delete", target("instance", id, slug), &facts(&old)).await?;
     tx.commit().await?;
+    veil(&mut old, by);
     Ok(old)
 }
 
@@ -294,7 +315,7 @@ pub async fn record_check(admin: &Admin, org: OrgId, id: InstanceId, found: &Che
     Ok(there)
 }
 
-const HOST: &str = "say which container, folders and database on a host belong to an instance";
+const OF_THE_HOST: &str = "say which container, folders and database on a host belong to an instance";
 
 /// The instance of that slug, where the caller has at least that role. For who has none it does not exist.
 pub(crate) async fn resolve(tx: &mut Tx, by: &By, slug: &str, least: Role) -> Result<InstanceRow> {
@@ -429,9 +450,10 @@ fn http_url(text: &str, admin: &Admin) -> Checked<Url> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(no("The URL of an instance ends before ? and #."));
     }
+    let port = url.port_or_known_default().unwrap_or(0);
     match url.host() {
-        Some(Host::Ipv4(v4)) => admin.networks.check(v4.into())?,
-        Some(Host::Ipv6(v6)) => admin.networks.check(v6.into())?,
+        Some(Host::Ipv4(v4)) => admin.networks.check(v4.into(), port)?,
+        Some(Host::Ipv6(v6)) => admin.networks.check(v6.into(), port)?,
         Some(Host::Domain(_)) => {}
         None => return Err(no("The URL of an instance names a host.")),
     }
@@ -486,11 +508,17 @@ fn facts(row: &InstanceRow) -> Value {
         "login": i.rpc.as_ref().map(|r| r.login.as_str()),
         "dialect": i.rpc.as_ref().map(|r| r.dialect),
         "postgres": i.postgres,
-        "container": i.container,
-        "addons": i.addons,
-        "backups": i.backups,
+        "posthog_url": i.posthog.as_ref().map(|p| p.url.as_str()),
+        "posthog_project": i.posthog.as_ref().map(|p| p.project),
         "concurrency": i.concurrency,
+        HOST: host_facts(row),
     })
+}
+
+/// What of it operators alone see.
+fn host_facts(row: &InstanceRow) -> Value {
+    let i: &Instance = &row.instance;
+    json!({ "container": i.container, "addons": i.addons, "backups": i.backups })
 }
 
 /// Old and new of what differs.

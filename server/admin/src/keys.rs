@@ -1,11 +1,20 @@
 //! API keys. Their text is made by identity and shown once; here only its first characters and its hash arrive.
-use kernel::{Code, KeyId, Permissions, Refusal, Result, Role, Selection, Timestamp, refusal};
+use kernel::{Code, KeyId, Permissions, Refusal, Result, Role, Selection, Timestamp, UserId, refusal};
 use serde_json::json;
-use store::{Tx, instances, keys, users};
+use store::{Tx, instances, keys};
 
 pub use store::keys::KeyRow;
 
-use crate::{Admin, By, orgs, target, teach, title};
+use crate::{
+    Admin, By, orgs, target,
+    teach::{self, Checked},
+    title, users,
+};
+
+/// The most calls per minute that an organization gives a key; more is the operator's, whose machine it is.
+const MOST_PER_MINUTE: u32 = 10_000;
+/// How many keys that still work somebody below an administrator has in an organization: each has a rate of its own.
+const MOST_KEYS: usize = 50;
 
 #[derive(Debug, Clone)]
 pub struct NewKey {
@@ -31,14 +40,10 @@ pub async fn create(admin: &Admin, by: &By, new: &NewKey) -> Result<KeyRow> {
     if new.expires_at.is_some_and(|at| at <= now) {
         return Err(refusal(Code::InvalidArgument, "The key would have expired already.").next("Give a time to come.").into());
     }
-    if new.permissions.rate_per_minute == Some(0) {
-        return Err(refusal(Code::InvalidArgument, "A rate of 0 per minute permits nothing.")
-            .next("Leave it out, or give at least 1.")
-            .into());
-    }
     let mut tx = admin.begin().await?;
     let org = orgs::resolve(&mut tx, by, &new.org, Role::Viewer).await?.organization;
     let mine = by.role(&mut tx, org.id).await?.unwrap_or(Role::Viewer);
+    rate(admin, by, mine, new.permissions.rate_per_minute)?;
     let (owner, role) = match &new.owner {
         None => {
             if mine < Role::Admin {
@@ -47,16 +52,14 @@ pub async fn create(admin: &Admin, by: &By, new: &NewKey) -> Result<KeyRow> {
             (None, new.role.unwrap_or(Role::Member))
         }
         Some(address) => {
-            let user = crate::users::find(&mut tx, by, address).await?;
-            if mine < Role::Admin && by.user() != Some(user.id) {
+            if mine < Role::Admin && !by.is_called(&mut tx, address).await? {
                 return Err(own_only());
             }
-            let Some(role) = users::role(&mut tx, org.id, user.id).await? else {
-                return Err(refusal(Code::NotFound, format!("{} is no member of {}.", user.email, org.slug))
-                    .next("Make the user a member first.")
-                    .into());
-            };
-            (Some(user.id), new.role.unwrap_or(role))
+            let member = users::member(&mut tx, by, &org, address).await?;
+            if mine < Role::Admin {
+                few(&keys::list(&mut tx, org.id).await?, member.user.id, now)?;
+            }
+            (Some(member.user.id), new.role.unwrap_or(member.role))
         }
     };
     if role > mine {
@@ -84,7 +87,7 @@ pub async fn create(admin: &Admin, by: &By, new: &NewKey) -> Result<KeyRow> {
         permissions: new.permissions.clone(),
         expires_at: new.expires_at,
     };
-    let id = keys::create(&mut tx, &row, &admin.sources).await?;
+    let id = keys::create_by(&mut tx, by.user(), &row, &admin.sources).await?;
     let detail = json!({
         "role": role,
         "owner": new.owner,
@@ -95,6 +98,39 @@ pub async fn create(admin: &Admin, by: &By, new: &NewKey) -> Result<KeyRow> {
     let row = keys::find(&mut tx, org.id, id).await?.ok_or_else(|| teach::hidden("API key", &id.to_string()))?;
     tx.commit().await?;
     Ok(row)
+}
+
+/// More than the installation's default is for administrators to give, and only operators give without a limit.
+fn rate(admin: &Admin, by: &By, mine: Role, wanted: Option<u32>) -> Checked<()> {
+    let default = admin.calls_per_minute;
+    match wanted {
+        Some(0) => {
+            Err(refusal(Code::InvalidArgument, "A rate of 0 per minute permits nothing.")
+                .next("Leave it out, or give at least 1."))
+        }
+        Some(n) if n > default && mine < Role::Admin => Err(refusal(
+            Code::PermissionDenied,
+            format!("Your role here is {mine}: a key of yours makes at most {default} calls a minute, not {n}."),
+        )
+        .next(format!("Leave the rate out, or give at most {default}; an administrator of the organization gives more."))),
+        Some(n) if n > default.max(MOST_PER_MINUTE) && !by.is_operator() => {
+            let most = default.max(MOST_PER_MINUTE);
+            Err(refusal(Code::PermissionDenied, format!("A key makes at most {most} calls a minute, not {n}."))
+                .next(format!("Give at most {most}; only an operator of this installation gives more.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn few(all: &[KeyRow], owner: UserId, now: Timestamp) -> Checked<()> {
+    let live = |key: &&KeyRow| {
+        key.owner == Some(owner) && key.revoked_at.is_none_or(|at| now < at) && key.expires_at.is_none_or(|at| now < at)
+    };
+    if all.iter().filter(live).count() < MOST_KEYS {
+        return Ok(());
+    }
+    Err(refusal(Code::Conflict, format!("You have {MOST_KEYS} keys here that still work, which is the most."))
+        .next("Revoke one that you no longer use; an administrator of the organization may make more for you."))
 }
 
 fn own_only() -> kernel::Fault {

@@ -7,7 +7,10 @@ pub mod audit;
 mod by;
 pub mod instances;
 pub mod keys;
+pub mod knowledge;
+pub mod operations;
 pub mod orgs;
+pub mod posthog;
 pub mod secrets;
 pub mod servers;
 mod teach;
@@ -31,6 +34,8 @@ pub struct Admin {
     pub sources: Sources,
     /// Where instances may live; literal addresses are checked when they are given, names at connect.
     pub networks: Networks,
+    /// The calls per minute of a key that says nothing else.
+    pub calls_per_minute: u32,
     /// The names of all tools: a new slug must not make one that reads as another instance's.
     pub tools: Vec<&'static str>,
 }
@@ -51,6 +56,9 @@ impl Admin {
 fn target(kind: &'static str, id: impl ToString, name: impl Into<String>) -> Target {
     Target { kind, id: Some(id.to_string()), name: name.into() }
 }
+
+/// The member of a main audit log row's detail for what operators alone see: endpoints, containers and paths of hosts.
+const HOST: &str = "host";
 
 /// Two who do the same at once: the store's own rules decide, and the loser reads this.
 fn taken(what: &'static str) -> impl FnOnce(StoreError) -> Fault {

@@ -7,7 +7,7 @@ use store::{Tx, servers};
 use url::Url;
 
 use crate::{
-    Admin, By, orgs, taken, target,
+    Admin, By, HOST, orgs, taken, target,
     teach::{self, Checked},
 };
 
@@ -45,7 +45,7 @@ pub async fn create(admin: &Admin, by: &By, new: &NewServer) -> Result<Server> {
     let id = servers::create(&mut tx, org.id, &new.name, new.docker.as_deref(), &new.path_roots, &admin.sources)
         .await
         .map_err(taken("A server with this name"))?;
-    let detail = json!({ "docker": new.docker, "path_roots": new.path_roots });
+    let detail = json!({ HOST: { "docker": new.docker, "path_roots": new.path_roots } });
     admin.log(&mut tx, by, Some(org.id), "server.create", target("server", id, &new.name), &detail).await?;
     tx.commit().await?;
     Ok(Server { id, org: org.id, name: new.name.clone(), docker: new.docker.clone(), path_roots: new.path_roots.clone() })

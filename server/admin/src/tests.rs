@@ -38,6 +38,7 @@ async fn admin(t: &TestStore) -> Admin {
         vault: Vault::open(t, KeySource::in_data_dir(t.dir.path()), &t.sources).await.unwrap(),
         sources: Sources { clock: std::sync::Arc::new(Ticking(t.clock.clone())), random: t.sources.random.clone() },
         networks: Networks::new(vec!["10.0.0.0/8".parse().unwrap()]),
+        calls_per_minute: 100,
         tools: vec!["search_read", "read", "count"],
     }
 }
@@ -56,6 +57,7 @@ fn instance(slug: &str) -> NewInstance {
         write_enabled: None,
         login: None,
         postgres_url: None,
+        posthog: None,
         container: None,
         addons: None,
         backups: None,
@@ -430,6 +432,180 @@ async fn of_many_at_once_one_gets_the_slug() {
         assert_eq!(made, 1);
         assert_eq!(store::instances::slugs(On::Db(&a.db)).await.unwrap(), ["prod"]);
         other.db.close().await;
+    })
+    .await;
+}
+
+async fn operator(a: &Admin, email: &str, org: &str) -> By {
+    let new = NewUser { email: email.into(), member: Some((org.into(), Role::Member)), password_hash: None, operator: true };
+    let id = users::create(a, &host(), &new).await.unwrap().id;
+    By::User { id, email: email.into(), operator: true, address: "192.0.2.9".parse().unwrap() }
+}
+
+#[tokio::test]
+async fn hosts_are_shown_to_operators_alone_in_the_audit_too() {
+    each_engine(async |t| {
+        let a = world(t).await;
+        let boss = person(&a, "boss@x.com", "acme", Role::Owner).await;
+        let theirs = operator(&a, "op@x.com", "acme").await;
+        let with = NewInstance {
+            container: Some("odoo-web".into()),
+            addons: Some("/opt/odoo/addons".into()),
+            backups: Some("/opt/odoo/backups".into()),
+            ..instance("prod")
+        };
+        instances::create(&a, &host(), &with).await.unwrap();
+        let change =
+            InstanceUpdate { name: Some("Production".into()), container: Some(Some("odoo-other".into())), ..Default::default() };
+        instances::update(&a, &host(), "prod", &change).await.unwrap();
+        let gone = instances::delete(&a, &boss, "prod").await.unwrap().instance;
+        assert!(gone.container.is_none() && gone.addons.is_none() && gone.backups.is_none());
+
+        let words = ["docker", "/opt/odoo", "odoo-web", "odoo-other", "container", "addons", "backups"];
+        let seen = format!("{:?}", audit::log(&a, &boss, Some("acme"), None, 100).await.unwrap());
+        assert!(seen.contains("server.create") && seen.contains("instance.delete") && seen.contains("https://odoo.example.com"));
+        for word in words {
+            assert!(!seen.contains(word), "{word}: {seen}");
+        }
+        for by in [&host(), &theirs] {
+            let rows = audit::log(&a, by, Some("acme"), None, 100).await.unwrap();
+            for word in words {
+                assert!(format!("{rows:?}").contains(word), "{word}");
+            }
+            let row = rows.iter().find(|r| r.action == "instance.update").unwrap();
+            let container = serde_json::json!({ "container": { "old": "odoo-web", "new": "odoo-other" } });
+            assert_eq!(row.detail["host"], container, "what differs and no more");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_made_a_key_stands_in_its_row() {
+    each_engine(async |t| {
+        let a = world(t).await;
+        let boss = person(&a, "boss@x.com", "acme", Role::Admin).await;
+        let theirs = operator(&a, "op@x.com", "acme").await;
+        for (n, by) in [&boss, &theirs, &host()].into_iter().enumerate() {
+            let key = key(Some("op@x.com"), u8::try_from(n).unwrap());
+            let row = keys::create(&a, by, &key).await.unwrap();
+            assert_eq!((row.created_by, row.owner), (by.user(), theirs.user()));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rates_and_numbers_of_keys_are_bounded() {
+    each_engine(async |t| {
+        let a = world(t).await;
+        let owner = person(&a, "owner@x.com", "acme", Role::Owner).await;
+        let boss = person(&a, "boss@x.com", "acme", Role::Admin).await;
+        let member = person(&a, "member@x.com", "acme", Role::Member).await;
+        let viewer = person(&a, "viewer@x.com", "acme", Role::Viewer).await;
+        let n = std::cell::Cell::new(0);
+        let at = async |by: &By, email: Option<&str>, rate: Option<u32>| {
+            n.set(n.get() + 1);
+            let permissions = Permissions { rate_per_minute: rate, read_only: true, ..Permissions::all() };
+            keys::create(&a, by, &NewKey { permissions, ..key(email, n.get()) }).await
+        };
+        for (by, email) in [(&member, "member@x.com"), (&viewer, "viewer@x.com")] {
+            for rate in [101, 10_000, u32::MAX] {
+                let refused = refused(at(by, Some(email), Some(rate)).await);
+                assert!(refused.code == Code::PermissionDenied && refused.next.contains("100"), "{refused}");
+            }
+            at(by, Some(email), Some(100)).await.unwrap();
+        }
+        for by in [&boss, &owner] {
+            at(by, Some("member@x.com"), Some(10_000)).await.unwrap();
+            let refused = refused(at(by, None, Some(10_001)).await);
+            assert!(refused.code == Code::PermissionDenied && refused.next.contains("10000"), "{refused}");
+        }
+        at(&host(), None, Some(1_000_000)).await.unwrap();
+        let generous = Admin { calls_per_minute: 20_000, ..a.clone() };
+        let usual = Permissions { rate_per_minute: Some(20_000), ..Permissions::all() };
+        keys::create(&generous, &member, &NewKey { permissions: usual, ..key(Some("member@x.com"), 200) }).await.unwrap();
+        assert_eq!(refused(at(&host(), None, Some(0)).await).code, Code::InvalidArgument);
+
+        // The member has four by now: two of its own and two by administrators.
+        let mut last = None;
+        for _ in 4..50 {
+            last = Some(at(&member, Some("member@x.com"), None).await.unwrap());
+        }
+        let full = refused(at(&member, Some("member@x.com"), None).await);
+        assert!(full.code == Code::Conflict && full.next.contains("Revoke"), "{full}");
+        at(&viewer, Some("viewer@x.com"), None).await.unwrap();
+        keys::revoke(&a, &member, &last.unwrap().id.to_string()).await.unwrap();
+        let soon = Some(t.sources.now() + chrono::TimeDelta::minutes(5));
+        keys::create(&a, &member, &NewKey { expires_at: soon, ..key(Some("member@x.com"), 201) }).await.unwrap();
+        assert_eq!(refused(at(&member, Some("member@x.com"), None).await).code, Code::Conflict);
+        t.clock.advance(chrono::TimeDelta::minutes(10));
+        at(&member, Some("member@x.com"), None).await.unwrap();
+        assert_eq!(refused(at(&member, Some("member@x.com"), None).await).code, Code::Conflict);
+        at(&boss, Some("member@x.com"), None).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_has_a_login_is_told_to_operators_alone() {
+    each_engine(async |t| {
+        let a = world(t).await;
+        let owner = person(&a, "owner@x.com", "acme", Role::Owner).await;
+        let boss = person(&a, "boss@x.com", "acme", Role::Admin).await;
+        let member = person(&a, "member@x.com", "acme", Role::Member).await;
+        let viewer = person(&a, "viewer@x.com", "acme", Role::Viewer).await;
+        let theirs = operator(&a, "op@x.com", "acme").await;
+        person(&a, "Bob@Other.org", "globex", Role::Member).await;
+        // Somebody with a login elsewhere, and nobody.
+        let pair = ["bob@other.org", "eve@other.org"];
+        let same = |what: &str, said: [Refusal; 2]| {
+            let [there, nobody] = said.map(|r| (r.code, r.message.replace("eve@", "bob@"), r.next.replace("eve@", "bob@")));
+            assert_eq!(there, nobody, "{what}");
+            there
+        };
+        let ask = async |by: &By| {
+            let mut keys = Vec::new();
+            let mut roles = Vec::new();
+            let mut leaves = Vec::new();
+            for address in pair {
+                keys.push(refused(keys::create(&a, by, &key(Some(address), 1)).await));
+                roles.push(refused(users::set_role(&a, by, "acme", address, Role::Viewer).await));
+                leaves.push(refused(users::remove_member(&a, by, "acme", address).await));
+            }
+            [keys, roles, leaves].map(|said| -> [Refusal; 2] { said.try_into().unwrap() })
+        };
+        for by in [&member, &viewer] {
+            for (what, said) in ["key", "role", "leave"].into_iter().zip(ask(by).await) {
+                assert_eq!(same(what, said).0, Code::PermissionDenied, "{what}");
+            }
+            let known = refused(keys::create(&a, by, &key(Some("boss@x.com"), 1)).await);
+            assert_eq!(known.code, Code::PermissionDenied);
+        }
+        for by in [&boss, &owner] {
+            for (what, said) in ["key", "role", "leave"].into_iter().zip(ask(by).await) {
+                let (code, _, next) = same(what, said);
+                assert!(code == Code::NotFound && next.contains("operator adds members"), "{what}: {next}");
+            }
+            let near = refused(users::set_role(&a, by, "acme", "membr@x.com", Role::Viewer).await);
+            assert!(near.next.contains("member@x.com"), "{near}");
+        }
+        assert_eq!(users::members(&a, &boss, "acme").await.unwrap().len(), 5, "nobody was added");
+
+        // Operators read what is so, and add whom they like.
+        for by in [&host(), &theirs] {
+            let [keys, roles, leaves] = [
+                keys::create(&a, by, &key(Some("bob@other.org"), 1)).await.map(|_| ()),
+                users::set_role(&a, by, "acme", "bob@other.com", Role::Viewer).await,
+                users::remove_member(&a, by, "acme", "bob@other.org").await,
+            ]
+            .map(refused);
+            assert!(keys.message.contains("Bob@Other.org is no member of acme") && roles.next.contains("Bob@Other.org"));
+            assert_eq!(leaves.message, keys.message);
+        }
+        users::set_role(&a, &theirs, "acme", "bob@other.org", Role::Viewer).await.unwrap();
+        users::set_role(&a, &boss, "acme", "BOB@other.org", Role::Member).await.unwrap();
+        users::remove_member(&a, &boss, "acme", "bob@other.org").await.unwrap();
     })
     .await;
 }

@@ -1,5 +1,5 @@
 //! Users and their memberships. Passwords come as ready hashes; nobody but the user and the operator sets one.
-use kernel::{Code, Refusal, Result, Role, refusal};
+use kernel::{Code, Organization, Result, Role, refusal};
 use serde_json::json;
 use store::{Tx, users};
 
@@ -49,7 +49,7 @@ pub async fn create(admin: &Admin, by: &By, new: &NewUser) -> Result<UserRow> {
         detail = json!({ "operator": new.operator, "organization": slug, "role": role });
     }
     admin.log(&mut tx, by, org.map(|o| o.organization.id), "user.create", target("user", id, email), &detail).await?;
-    let row = find(&mut tx, by, email).await?;
+    let row = find(&mut tx, email).await?;
     tx.commit().await?;
     Ok(row)
 }
@@ -67,7 +67,7 @@ pub struct UserUpdate {
 pub async fn update(admin: &Admin, by: &By, address: &str, change: &UserUpdate) -> Result<UserRow> {
     by.operator("change users")?;
     let mut tx = admin.begin().await?;
-    let old = find(&mut tx, by, address).await?;
+    let old = find(&mut tx, address).await?;
     if by.user() == Some(old.id) && (change.active == Some(false) || change.operator == Some(false)) {
         return Err(refusal(Code::InvalidArgument, "You cannot disable yourself or give up being an operator.")
             .next("Let another operator do it, or use the command line on the host.")
@@ -84,7 +84,7 @@ pub async fn update(admin: &Admin, by: &By, address: &str, change: &UserUpdate) 
         map.insert("credentials_changed".into(), true.into());
     }
     admin.log(&mut tx, by, None, "user.update", target("user", old.id, &old.email), &detail).await?;
-    let row = find(&mut tx, by, address).await?;
+    let row = find(&mut tx, address).await?;
     tx.commit().await?;
     Ok(row)
 }
@@ -102,12 +102,19 @@ pub async fn members(admin: &Admin, by: &By, org: &str) -> Result<Vec<Member>> {
     Ok(users::members(&mut tx, org.organization.id).await?)
 }
 
-/// Makes a user a member, or changes the role. Administrators give roles up to their own, and change nobody above them.
+/// Changes the role of a member. Administrators give roles up to their own, and change nobody above them. Operators also make users
+/// members who are not: whoever could do that to any address would learn who has a login here, and nobody would have been asked.
 pub async fn set_role(admin: &Admin, by: &By, org: &str, address: &str, role: Role) -> Result<()> {
     let mut tx = admin.begin().await?;
     let org = orgs::resolve(&mut tx, by, org, Role::Admin).await?.organization;
-    let user = find(&mut tx, by, address).await?;
-    let old = users::role(&mut tx, org.id, user.id).await?;
+    let (user, old) = if by.is_operator() {
+        let user = find(&mut tx, address).await?;
+        let old = users::role(&mut tx, org.id, user.id).await?;
+        (user, old)
+    } else {
+        let member = member(&mut tx, by, &org, address).await?;
+        (member.user, Some(member.role))
+    };
     let mine = by.role(&mut tx, org.id).await?.unwrap_or(Role::Viewer);
     if role > mine || old.is_some_and(|old| old > mine) {
         return Err(refusal(Code::PermissionDenied, format!("Your role here is {mine}: you give and take roles up to it."))
@@ -126,13 +133,9 @@ pub async fn set_role(admin: &Admin, by: &By, org: &str, address: &str, role: Ro
 /// Ends a membership; one's own, or as an administrator another's. The last owner stays.
 pub async fn remove_member(admin: &Admin, by: &By, org: &str, address: &str) -> Result<()> {
     let mut tx = admin.begin().await?;
-    let user = users::by_email(&mut tx, address).await?;
-    let own = user.as_ref().is_some_and(|u| by.user() == Some(u.id));
+    let own = by.is_called(&mut tx, address).await?;
     let org = orgs::resolve(&mut tx, by, org, if own { Role::Viewer } else { Role::Admin }).await?.organization;
-    let Some(user) = user else {
-        return Err(find(&mut tx, by, address).await.err().unwrap_or_else(|| no_member(address).into()));
-    };
-    let Some(old) = users::role(&mut tx, org.id, user.id).await? else { return Err(no_member(address).into()) };
+    let Member { user, role: old } = member(&mut tx, by, &org, address).await?;
     if !own && by.role(&mut tx, org.id).await?.is_none_or(|mine| old > mine) {
         return Err(refusal(Code::PermissionDenied, "You cannot remove somebody with more power than yours.").into());
     }
@@ -155,20 +158,32 @@ async fn another_owner(tx: &mut Tx, org: kernel::OrgId) -> Result<()> {
     Ok(())
 }
 
-fn no_member(address: &str) -> Refusal {
-    teach::hidden("member", address)
+/// The member of that address. Whether somebody has a login here without being a member is told to operators alone: for others both
+/// are no members, in the same words.
+pub(crate) async fn member(tx: &mut Tx, by: &By, org: &Organization, address: &str) -> Result<Member> {
+    let members = users::members(&mut *tx, org.id).await?;
+    let key = users::email_key(address);
+    let refused = teach::not_found("member", address, members.iter().map(|m| m.user.email.as_str()));
+    if let Some(found) = members.into_iter().find(|m| users::email_key(&m.user.email) == key) {
+        return Ok(found);
+    }
+    if by.is_operator() {
+        let user = find(tx, address).await?;
+        return Err(refusal(Code::NotFound, format!("{} is no member of {}.", user.email, org.slug))
+            .next("Make the user a member first.")
+            .into());
+    }
+    let advice = format!("{} Until there are invitations, only the operator adds members.", refused.next);
+    Err(refused.next(advice).into())
 }
 
-/// For operators with what was perhaps meant; others learn nothing of who has a login.
-pub(crate) async fn find(tx: &mut Tx, by: &By, address: &str) -> Result<UserRow> {
+/// The user of that address, or what was perhaps meant: for operators, who may know of everybody.
+async fn find(tx: &mut Tx, address: &str) -> Result<UserRow> {
     if let Some(user) = users::by_email(&mut *tx, address).await? {
         return Ok(user);
     }
-    if by.is_operator() {
-        let known = users::list(&mut *tx).await?;
-        return Err(teach::not_found("user", address, known.iter().map(|u| u.email.as_str())).into());
-    }
-    Err(teach::hidden("user", address).into())
+    let known = users::list(&mut *tx).await?;
+    Err(teach::not_found("user", address, known.iter().map(|u| u.email.as_str())).into())
 }
 
 /// The shape of an address; whether it is anybody's is found out by writing to it.

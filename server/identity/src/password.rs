@@ -4,12 +4,17 @@ use argon2::{
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
 use kernel::{Code, ExposeSecret as _, Fault, Result, SecretString, Sources, refusal};
+use tokio::sync::Semaphore;
 
 /// The shortest password that is taken.
 pub const LEAST: usize = 12;
 
 /// The longest, in bytes: hashing must not become a way to keep the server busy.
 const MOST: usize = 1024;
+
+/// Hashes at a time: each takes 19 MiB and a core, and the threads for such work are hundreds. Who comes later waits.
+const AT_ONCE: usize = 4;
+static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
 
 /// The PHC text of a password's hash. Takes some 20 ms of a core, on a thread of its own.
 ///
@@ -19,7 +24,7 @@ pub async fn hash(password: SecretString, sources: &Sources) -> Result<String> {
     let text = password.expose_secret();
     if text.len() > MOST {
         return Err(refusal(Code::InvalidArgument, format!("The password is longer than {MOST} bytes."))
-            .next("Use a shorter one.")
+            .next(format!("Use one of {LEAST} characters to {MOST} bytes; a few unrelated words make a good one."))
             .into());
     }
     if text.chars().count() < LEAST {
@@ -29,25 +34,38 @@ pub async fn hash(password: SecretString, sources: &Sources) -> Result<String> {
     }
     let mut salt = [0_u8; 16];
     sources.random.fill(&mut salt);
-    tokio::task::spawn_blocking(move || {
+    in_turn(&TURNS, move || {
         Argon2::default().hash_password_with_salt(password.expose_secret().as_bytes(), &salt).map(|h| h.to_string())
     })
     .await
-    .map_err(|_| Fault::failed("hashing a password"))?
-    .map_err(|_| Fault::failed("hashing a password"))
+    .and_then(std::result::Result::ok)
+    .ok_or_else(|| Fault::failed("hashing a password"))
 }
 
-/// Whether the password is the one of the hash; a hash that cannot be read matches nothing.
+/// Whether the password is the one of the hash; a hash that cannot be read matches nothing, and neither does a password that is longer
+/// than any that was taken.
 pub async fn verify(password: SecretString, hash: String) -> bool {
     if password.expose_secret().len() > MOST {
         return false;
     }
-    tokio::task::spawn_blocking(move || {
+    in_turn(&TURNS, move || {
         PasswordHash::new(&hash)
             .is_ok_and(|parsed| Argon2::default().verify_password(password.expose_secret().as_bytes(), &parsed).is_ok())
     })
     .await
     .unwrap_or(false)
+}
+
+/// Runs heavy work on a thread of its own when it is its turn. The turn lasts as long as the work, also when nobody waits for it any
+/// more: whoever breaks off many requests must not have them all computed at once. None when the work panicked.
+async fn in_turn<T: Send + 'static>(turns: &'static Semaphore, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let turn = turns.acquire().await.ok()?;
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    })
+    .await
+    .ok()
 }
 
 #[cfg(test)]
@@ -63,5 +81,57 @@ mod tests {
         assert!(!verify("correct horse batterz".to_owned().into(), hash).await);
         assert!(!verify("x".to_owned().into(), "no hash".to_owned()).await);
         assert!(super::hash("short".to_owned().into(), &sources).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn lengths_are_bounded_and_the_refusals_say_how() {
+        let sources = Sources::system();
+        let refused = async |text: String| match super::hash(text.into(), &sources).await {
+            Err(Fault::Refused(refused)) => (refused.message.into_owned(), refused.next.into_owned()),
+            other => panic!("{other:?}"),
+        };
+        let (short, _) = refused("x".repeat(LEAST - 1)).await;
+        let (long, next) = refused("x".repeat(MOST + 1)).await;
+        assert!(short.contains("at least 12") && !long.contains("at least") && long.contains("longer than 1024"), "{long}");
+        assert!(next.contains("1024"), "{next}");
+        assert!(refused("ä".repeat(MOST / 2 + 1)).await.0.contains("longer"), "bytes, not characters");
+        let longest = "x".repeat(MOST);
+        let hash = super::hash(longest.clone().into(), &sources).await.unwrap();
+        assert!(verify(longest.clone().into(), hash.clone()).await);
+        assert!(!verify(format!("{longest}x").into(), hash).await);
+    }
+
+    #[tokio::test]
+    async fn few_hashes_are_computed_at_once_though_nobody_waits_for_them() {
+        use std::{
+            sync::{
+                Arc,
+                atomic::{AtomicUsize, Ordering::SeqCst},
+            },
+            time::Duration,
+        };
+        static TWO: Semaphore = Semaphore::const_new(2);
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let job = || {
+            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+            in_turn(&TWO, move || {
+                most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+                std::thread::sleep(Duration::from_millis(50));
+                now.fetch_sub(1, SeqCst);
+            })
+        };
+        for round in 0..3 {
+            // Broken off while the first ones run.
+            let broken_off: Vec<_> = (0..6).map(|_| tokio::spawn(job())).collect();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            broken_off.iter().for_each(tokio::task::JoinHandle::abort);
+            let waited: Vec<_> = (0..4).map(|_| tokio::spawn(job())).collect();
+            for task in waited {
+                assert_eq!(task.await.unwrap(), Some(()), "round {round}");
+            }
+        }
+        assert_eq!(most.load(SeqCst), 2);
+        assert_eq!(in_turn::<()>(&TWO, || panic!("in the work")).await, None);
+        assert_eq!(TWO.available_permits(), 2);
     }
 }

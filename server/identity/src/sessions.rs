@@ -18,23 +18,36 @@ impl Sessions {
     /// The session of a key and client, new after silence. `client` is any text that tells clients apart.
     pub fn of(&self, key: KeyId, client: &str, sources: &Sources) -> SessionId {
         let now = sources.now();
-        let ended = |last: Timestamp| (now - last).num_minutes() >= SILENCE_MINUTES;
         let mut sessions = self.0.lock();
         let clients = sessions.entry(key).or_default();
         let mut client = fingerprint(client);
         if clients.len() >= CLIENTS && !clients.contains_key(&client) {
-            clients.retain(|_, (_, last)| !ended(*last));
+            clients.retain(|_, (_, last)| !ended(*last, now));
             if clients.len() >= CLIENTS {
                 client = 0;
             }
         }
         let (session, last) = clients.entry(client).or_insert_with(|| (SessionId::new(sources), now));
-        if ended(*last) {
+        if ended(*last, now) {
             *session = SessionId::new(sources);
         }
         *last = now;
         *session
     }
+
+    /// The session of a key and client if silence has not ended it; looking does not break the silence.
+    pub fn alive(&self, key: KeyId, client: &str, sources: &Sources) -> Option<SessionId> {
+        let now = sources.now();
+        let sessions = self.0.lock();
+        let clients = sessions.get(&key)?;
+        let shared = || clients.get(&0).filter(|_| clients.len() >= CLIENTS);
+        let (session, last) = clients.get(&fingerprint(client)).or_else(shared)?;
+        (!ended(*last, now)).then_some(*session)
+    }
+}
+
+fn ended(last: Timestamp, now: Timestamp) -> bool {
+    (now - last).num_minutes() >= SILENCE_MINUTES
 }
 
 /// FNV-1a: the text of a client is only ever compared, and may be long.
@@ -61,6 +74,28 @@ mod tests {
         assert_ne!(sessions.of(key, "cursor", &sources), first);
         clock.advance(chrono_minutes(30));
         assert_ne!(sessions.of(key, "claude", &sources), first);
+    }
+
+    #[test]
+    fn looking_neither_makes_nor_prolongs_a_session() {
+        let clock = Arc::new(ManualClock::at(kernel::parse_time("2026-01-01").unwrap()));
+        let sources = Sources { clock: clock.clone(), random: Arc::new(SeededRandom::new(1)) };
+        let (sessions, key) = (Sessions::default(), KeyId::new(&sources));
+        assert_eq!(sessions.alive(key, "claude", &sources), None);
+        let first = sessions.of(key, "claude", &sources);
+        for _ in 0..2 {
+            clock.advance(chrono_minutes(14));
+            assert_eq!(sessions.alive(key, "claude", &sources), Some(first));
+        }
+        assert_eq!(sessions.alive(key, "cursor", &sources), None);
+        clock.advance(chrono_minutes(2));
+        assert_eq!(sessions.alive(key, "claude", &sources), None, "30 minutes after the last call, however often one looked");
+        assert_ne!(sessions.of(key, "claude", &sources), first);
+        for n in 0..CLIENTS {
+            sessions.of(key, &format!("agent {n}"), &sources);
+        }
+        let shared = sessions.of(key, "one too many", &sources);
+        assert_eq!(sessions.alive(key, "another too many", &sources), Some(shared));
     }
 
     #[test]

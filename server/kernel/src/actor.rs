@@ -13,6 +13,8 @@ pub enum Facade {
     McpSse,
     Rest,
     Cli,
+    /// ocore itself, going on with what a process that ended had begun.
+    Job,
 }
 impl Facade {
     pub const fn as_str(self) -> &'static str {
@@ -21,6 +23,7 @@ impl Facade {
             Self::McpSse => "mcp_sse",
             Self::Rest => "rest",
             Self::Cli => "cli",
+            Self::Job => "job",
         }
     }
 }
@@ -36,7 +39,7 @@ pub struct Verified {
     pub user: Option<UserId>,
     /// The owner's role now, or the role ceiling of an organization's key.
     pub role: Role,
-    /// Whether the owner is an operator of the installation.
+    /// Whether it acts for an operator of the installation: the owner is one and made the key.
     pub operator: bool,
     pub permissions: Arc<Permissions>,
     pub address: IpAddr,

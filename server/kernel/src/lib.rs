@@ -7,6 +7,7 @@ mod access;
 mod actor;
 mod clock;
 mod id;
+pub mod knowledge;
 pub mod name;
 mod network;
 mod permissions;
@@ -26,5 +27,7 @@ pub use permissions::{Permissions, Selection, ToolRule};
 pub use plan::{Plan, Progress};
 pub use policy::{Permit, WritePermit};
 pub use refusal::{Code, Fault, Refusal, Result, refusal};
-pub use registry::{Environment, Health, Instance, InstanceState, OdooVersion, Organization, RpcConnection, RpcDialect, Server};
+pub use registry::{
+    Environment, Health, Instance, InstanceState, OdooVersion, Organization, PostHogConnection, RpcConnection, RpcDialect, Server,
+};
 pub use secrecy::{ExposeSecret, SecretString};

@@ -60,6 +60,17 @@ impl ToolRule {
 }
 
 /// Everything that limits a key beside its owner's role.
+///
+/// # The stored form
+/// Keys are stored with this as JSON, and read by processes that are older or newer than the one that wrote them. What cannot be read
+/// grants nothing: an unknown member may be a limit that this process does not know how to keep, so it is an error and the key is dead
+/// here. So that an upgrade kills no key, a member that is added after the first release
+/// - is `#[serde(default)]`, and its default is what keys had before there was such a member (no policy on fields, no filter on records,
+///   the instance's own credential, nothing granted);
+/// - is left out of the text where it has that value (`skip_serializing_if`): older processes go on reading keys that do not use it, and
+///   refuse those that do.
+///
+/// The members of the first release are always written, and none of them has a default: without one of them the text is no permissions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Permissions {
@@ -75,7 +86,8 @@ pub struct Permissions {
     pub read_only: bool,
     /// Networks that the key may be used from.
     pub addresses: Selection<IpNet>,
-    /// Calls per minute; none means the default of the façade.
+    /// Calls per minute; none means the default of the façade, and is written as null.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub rate_per_minute: Option<u32>,
     pub auto_context: bool,
 }
@@ -92,6 +104,21 @@ impl Permissions {
             read_only: false,
             addresses: Selection::All,
             rate_per_minute: None,
+            auto_context: false,
+        }
+    }
+    /// Nothing at all: what a key has whose stored permissions cannot be read. Names every member, so that a new one is decided here.
+    pub fn nothing() -> Self {
+        Self {
+            categories: Selection::default(),
+            instances: Selection::default(),
+            tools: ToolRule::Allow(BTreeSet::new()),
+            models: Selection::default(),
+            methods: BTreeSet::new(),
+            companies: Selection::default(),
+            read_only: true,
+            addresses: Selection::default(),
+            rate_per_minute: Some(1),
             auto_context: false,
         }
     }
@@ -118,6 +145,48 @@ mod tests {
         let Selection::Only(mut set) = Selection::only(["a".to_owned()]) else { panic!() };
         set.remove("a");
         assert!(!Selection::Only(set).contains("a"));
+    }
+
+    /// As the first release writes them. Never changed: such texts stand in stores.
+    const FIRST: &str = r#"{"categories":"all","instances":"all","tools":"all","models":"all","methods":[],"companies":"all","read_only":false,"addresses":"all","rate_per_minute":null,"auto_context":false}"#;
+    const FIRST_LIMITED: &str = r#"{"categories":{"only":["orm"]},"instances":{"only":[]},"tools":{"deny":["unlink"]},"models":{"only":["res.partner"]},"methods":["res.partner.name_search"],"companies":{"only":[1]},"read_only":true,"addresses":{"only":["192.0.2.0/24"]},"rate_per_minute":7,"auto_context":true}"#;
+
+    #[test]
+    fn texts_of_the_first_release_are_read_and_written_as_ever() {
+        let limited = Permissions {
+            categories: Selection::only([Category::Orm]),
+            instances: Selection::only([]),
+            tools: ToolRule::Deny(BTreeSet::from(["unlink".into()])),
+            models: Selection::only(["res.partner".into()]),
+            methods: BTreeSet::from(["res.partner.name_search".into()]),
+            companies: Selection::only([1]),
+            read_only: true,
+            addresses: Selection::only(["192.0.2.0/24".parse().unwrap()]),
+            rate_per_minute: Some(7),
+            auto_context: true,
+        };
+        for (text, meant) in [(FIRST, Permissions::all()), (FIRST_LIMITED, limited)] {
+            assert_eq!(serde_json::from_str::<Permissions>(text).unwrap(), meant, "newer processes read old keys");
+            assert_eq!(serde_json::to_string(&meant).unwrap(), text, "older processes read new keys that use nothing new");
+        }
+    }
+
+    #[test]
+    fn no_member_of_the_first_release_may_be_missing() {
+        let whole: serde_json::Map<String, serde_json::Value> = serde_json::from_str(FIRST).unwrap();
+        for name in whole.keys() {
+            let mut text = whole.clone();
+            text.remove(name);
+            assert!(serde_json::from_value::<Permissions>(text.into()).is_err(), "without {name}");
+        }
+    }
+
+    #[test]
+    fn nothing_grants_nothing() {
+        let nothing = Permissions::nothing();
+        assert!(Category::ALL.iter().all(|c| !nothing.categories.contains(c)));
+        assert!(!nothing.tools.permits("search_read") && nothing.restricted() && nothing.read_only);
+        assert!(!nothing.models.contains("res.partner") && !nothing.companies.contains(&1) && !nothing.addresses.is_all());
     }
 
     #[test]

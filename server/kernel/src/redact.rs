@@ -55,7 +55,7 @@ const INNOCENT: [&str; 16] = [
 /// Numbers under these names are secret too; under `session_token_id` they are an id.
 const SECRET_NUMBERS: [&str; 8] = ["password", "passwd", "pin", "otp", "otp_code", "cvc", "pwd", "pass"];
 /// Our own tokens, and well-known ones of others, are recognised wherever they stand.
-const TOKENS: [&str; 14] = [
+const TOKENS: [&str; 15] = [
     "ock_",
     "oca_",
     "ocr_",
@@ -67,6 +67,7 @@ const TOKENS: [&str; 14] = [
     "sk_live_",
     "sk_test_",
     "sk-",
+    "phx_",
     "xoxb-",
     "AKIA",
     "eyJ",

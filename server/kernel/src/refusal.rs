@@ -120,7 +120,7 @@ pub fn refusal(code: Code, message: impl Into<Cow<'static, str>>) -> Refusal {
 }
 
 /// Three ways not to succeed, never two: a write that may have happened is neither refused nor failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Fault {
     /// The caller can mend it.
     #[error(transparent)]

@@ -101,6 +101,15 @@ pub struct RpcConnection {
     pub generation: i64,
 }
 
+/// The way into the instance's analytics. The key stays sealed in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostHogConnection {
+    /// Where PostHog's API is, e.g. `https://eu.posthog.com`.
+    pub url: Url,
+    /// The number of the project.
+    pub project: u64,
+}
+
 #[derive(Debug, Clone)]
 pub struct Instance {
     pub id: InstanceId,
@@ -130,6 +139,7 @@ pub struct Instance {
     pub backups: Option<PathBuf>,
     /// Whether a PostgreSQL URL is stored (sealed).
     pub postgres: bool,
+    pub posthog: Option<PostHogConnection>,
     /// Calls at a time (default 4).
     pub concurrency: u32,
     /// Part of every cache key: bumped when what is cached about the instance may have changed.

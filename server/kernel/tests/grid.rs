@@ -82,6 +82,7 @@ impl World {
             addons: None,
             backups: None,
             postgres: false,
+            posthog: None,
             concurrency: 4,
             generation: 0,
             created_at: self.sources.now(),

@@ -14,6 +14,8 @@ pub struct KeyRow {
     pub org: OrgId,
     /// None for a key of the organization itself.
     pub owner: Option<UserId>,
+    /// The user who made it, and may know its text; none for the command line.
+    pub created_by: Option<UserId>,
     /// The most that the key may do, whatever its owner's role.
     pub role: Role,
     pub label: String,
@@ -32,6 +34,7 @@ pub(crate) fn read(row: &Row) -> Result<KeyRow> {
         id: row.parsed("api_keys.id")?,
         org: row.parsed("api_keys.org_id")?,
         owner: row.opt_parsed("api_keys.user_id")?,
+        created_by: row.opt_parsed("api_keys.created_by")?,
         role: row.parsed("api_keys.role")?,
         label: row.text("api_keys.label")?,
         prefix: row.text("api_keys.prefix")?,
@@ -80,13 +83,19 @@ pub struct NewKey {
     pub expires_at: Option<Timestamp>,
 }
 
+/// A key that no user made: on the command line.
 pub async fn create(tx: &mut Tx, new: &NewKey, sources: &Sources) -> Result<KeyId> {
+    create_by(tx, None, new, sources).await
+}
+
+/// `maker` is the user who made it.
+pub async fn create_by(tx: &mut Tx, maker: Option<UserId>, new: &NewKey, sources: &Sources) -> Result<KeyId> {
     let (id, now) = (KeyId::new(sources), sources.now());
     let permissions = serde_json::to_string(&new.permissions).map_err(|e| StoreError::corrupt("api_keys.permissions", e))?;
     tx.execute(
-        "INSERT INTO api_keys (id, org_id, user_id, role, label, prefix, hash, permissions, expires_at, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        args![id, new.org, new.owner, new.role, &new.label, &new.prefix, new.hash, permissions, new.expires_at, now],
+        "INSERT INTO api_keys (id, org_id, user_id, created_by, role, label, prefix, hash, permissions, expires_at, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        args![id, new.org, new.owner, maker, new.role, &new.label, &new.prefix, new.hash, permissions, new.expires_at, now],
     )
     .await?;
     events::write(tx, Change::Key, Some(new.org), id, now).await?;

@@ -14,12 +14,10 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use kernel::{
-    Instance, InstanceId, KeyId, OrgId, Organization, Permissions, Role, Selection, Server, Sources, Timestamp, ToolRule, UserId,
-};
+use kernel::{Instance, InstanceId, KeyId, OrgId, Organization, Permissions, Role, Server, Sources, Timestamp, UserId};
 use tokio::sync::{Mutex, Notify};
 
-use crate::{Db, Result, Row, events, instances, keys, orgs, servers, users};
+use crate::{Db, Result, Row, events, instances, keys, orgs, servers, summaries::Summaries, users};
 
 #[derive(Debug, Clone)]
 pub struct UserRecord {
@@ -35,6 +33,8 @@ pub struct KeyRecord {
     pub org: OrgId,
     /// None for a key of the organization itself.
     pub owner: Option<UserId>,
+    /// The user who made it, and may know its text; none for the command line.
+    pub created_by: Option<UserId>,
     /// The most that the key may do, whatever its owner's role.
     pub role: Role,
     pub label: Arc<str>,
@@ -60,6 +60,7 @@ pub struct Snapshot {
     users: HashMap<UserId, Arc<UserRecord>>,
     roles: HashMap<(OrgId, UserId), Role>,
     keys: HashMap<[u8; 32], Arc<KeyRecord>>,
+    summaries: Arc<Summaries>,
     /// The newest change that it contains.
     seq: i64,
     base: Instant,
@@ -106,12 +107,21 @@ impl Snapshot {
     pub fn key(&self, hash: &[u8; 32]) -> Option<&Arc<KeyRecord>> {
         self.keys.get(hash)
     }
+    /// Looks through all of them: for what is rare.
+    pub fn key_by_id(&self, id: KeyId) -> Option<&Arc<KeyRecord>> {
+        self.keys.values().find(|key| key.id == id)
+    }
     pub fn user(&self, id: UserId) -> Option<&Arc<UserRecord>> {
         self.users.get(&id)
     }
     /// The user's role in the organization now.
     pub fn role(&self, org: OrgId, user: UserId) -> Option<Role> {
         self.roles.get(&(org, user)).copied()
+    }
+
+    /// What people wrote or approved about their instances, for the descriptions of tools.
+    pub fn summaries(&self) -> &Summaries {
+        &self.summaries
     }
 
     /// When it was last known to be the state of the store.
@@ -159,7 +169,7 @@ impl Registry {
     /// Reads the store for the first time.
     pub async fn load(db: Db, sources: Sources) -> Result<Self> {
         let base = Instant::now();
-        let first = read(&db, &sources, base).await?;
+        let first = read(&db, &sources, base, None).await?;
         Ok(Self { db, sources, current: ArcSwap::from_pointee(first), base, refreshing: Mutex::new(()), nudged: Notify::new() })
     }
 
@@ -218,7 +228,7 @@ impl Registry {
                 return Ok(None);
             }
         }
-        read(&self.db, &self.sources, self.base).await.map(Some)
+        read(&self.db, &self.sources, self.base, Some(&current.summaries)).await.map(Some)
     }
 
     /// Keeps the snapshot new: changes of other processes within about a second, everything every twenty. Never ends by itself.
@@ -250,7 +260,7 @@ fn legible<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T>) -> impl Iterator<I
     })
 }
 
-async fn read(db: &Db, sources: &Sources, base: Instant) -> Result<Snapshot> {
+async fn read(db: &Db, sources: &Sources, base: Instant, known: Option<&Arc<Summaries>>) -> Result<Snapshot> {
     let (wall, at) = (sources.now(), Instant::now());
     let mut tx = db.begin_read().await?;
     let seq = events::latest(&mut tx).await?;
@@ -260,6 +270,7 @@ async fn read(db: &Db, sources: &Sources, base: Instant) -> Result<Snapshot> {
     let user_rows = users::rows(&mut tx).await?;
     let member_rows = tx.fetch_all("SELECT org_id, user_id, role FROM memberships", vec![]).await?;
     let key_rows = keys::rows(&mut tx, wall - chrono::TimeDelta::days(REVOKED_STAY_DAYS)).await?;
+    let summaries = Summaries::read(&mut tx, known).await?;
     tx.rollback().await?;
 
     let orgs: HashMap<_, _> = legible(&org_rows, orgs::read).map(|o| (o.organization.id, Arc::new(o.organization))).collect();
@@ -284,6 +295,7 @@ async fn read(db: &Db, sources: &Sources, base: Instant) -> Result<Snapshot> {
         users: legible(&user_rows, user).map(|u| (u.id, Arc::new(u))).collect(),
         roles: legible(&member_rows, role).collect(),
         keys: legible(&key_rows, key).collect(),
+        summaries,
         seq,
         base,
         wall: AtomicI64::new(0),
@@ -298,12 +310,13 @@ fn key(row: &Row) -> Result<([u8; 32], Arc<KeyRecord>)> {
     let key = keys::read(row)?;
     let permissions = key.permissions.unwrap_or_else(|| {
         tracing::error!(key = %key.id, "the permissions of a key cannot be read; it grants nothing");
-        nothing()
+        Permissions::nothing()
     });
     let record = KeyRecord {
         id: key.id,
         org: key.org,
         owner: key.owner,
+        created_by: key.created_by,
         role: key.role,
         label: key.label.into(),
         permissions: Arc::new(permissions),
@@ -311,18 +324,4 @@ fn key(row: &Row) -> Result<([u8; 32], Arc<KeyRecord>)> {
         revoked_at: key.revoked_at,
     };
     Ok((hash, Arc::new(record)))
-}
-
-fn nothing() -> Permissions {
-    Permissions {
-        categories: Selection::default(),
-        instances: Selection::default(),
-        tools: ToolRule::Allow(std::collections::BTreeSet::new()),
-        models: Selection::default(),
-        companies: Selection::default(),
-        read_only: true,
-        addresses: Selection::default(),
-        auto_context: false,
-        ..Permissions::all()
-    }
 }

@@ -252,7 +252,27 @@ async fn credentials_are_sealed_and_a_refused_one_waits_for_a_change() {
         assert_eq!(opened.expose_secret(), url.expose_secret());
         assert!(store.postgres_url(w.other, w.instance).await.unwrap().is_none());
 
+        let connection = |project| kernel::PostHogConnection { url: "https://eu.posthog.com/".parse().unwrap(), project };
+        let posthog = async |to: Option<(&kernel::PostHogConnection, Option<&SecretString>)>| {
+            let mut tx = t.begin().await.unwrap();
+            assert!(instances::set_posthog(&mut tx, &vault, w.org, w.instance, to, s.now()).await.unwrap());
+            tx.commit().await.unwrap();
+            let found = instances::find(&t.db, w.org, w.instance).await.unwrap().unwrap().instance.posthog;
+            (found, store.posthog_key(w.org, w.instance).await.unwrap())
+        };
+        let (first, second, key) = (connection(7), connection(8), SecretString::from("phx_hunter2"));
+        assert_eq!(posthog(Some((&first, Some(&key)))).await.0.unwrap(), first);
+        let row =
+            t.fetch_optional("SELECT posthog_key FROM instances WHERE posthog_key IS NOT NULL", vec![]).await.unwrap().unwrap();
+        assert!(!row.bytes("posthog_key").unwrap().windows(7).any(|w| w == b"hunter2"));
+        let (found, kept) = posthog(Some((&second, None))).await;
+        assert_eq!((found.unwrap(), kept.unwrap().expose_secret()), (second, key.expose_secret()), "the stored key stays");
+        assert!(store.posthog_key(w.other, w.instance).await.unwrap().is_none());
+
         vault.rotate(t, Duration::ZERO).await.unwrap();
+        assert_eq!(store.posthog_key(w.org, w.instance).await.unwrap().unwrap().expose_secret(), key.expose_secret());
+        let (found, kept) = posthog(None).await;
+        assert!(found.is_none() && kept.is_none(), "removed with its key");
         assert_eq!(store.open(w.instance, id).await.unwrap().unwrap().secret.expose_secret(), "hunter3");
         assert!(store.postgres_url(w.org, w.instance).await.unwrap().is_some());
 
@@ -407,6 +427,48 @@ async fn changes_become_visible_in_the_order_of_their_numbers() {
         t.clock.advance(chrono::TimeDelta::days(2));
         assert!(events::prune(t, t.sources.now()).await.unwrap() > 20);
         assert_eq!(events::latest(&t.db).await.unwrap(), latest, "the newest stays");
+        other.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cooldown_is_one_call_s_on_every_node() {
+    each_engine(async |t| {
+        let w = world(t).await;
+        let at = |db: Db, call: u8| {
+            let caller = crate::caller::Caller {
+                org: w.org,
+                instance: w.instance,
+                instance_slug: "prod".into(),
+                key: w.key,
+                key_label: "key".into(),
+                user: None,
+                session: kernel::SessionId::new(&t.sources),
+                call: kernel::CallId::new(&kernel::Sources {
+                    random: std::sync::Arc::new(kernel::SeededRandom::new(call.into())),
+                    ..t.sources.clone()
+                }),
+            };
+            crate::cooldowns::CooldownsWriter(crate::cooldowns::Cooldowns::new(db, t.sources.clone(), caller))
+        };
+        let other = t.another().await;
+        let (here, there) = (at(t.db.clone(), 1), at(other.clone(), 2));
+        let minute = chrono::TimeDelta::seconds(60);
+        let (one, two) = tokio::join!(here.claim("cron 7", minute), there.claim("cron 7", minute));
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert!(matches!((one, two), (None, Some(60)) | (Some(60), None)), "{one:?} {two:?}");
+        assert_eq!(here.claim("cron 8", minute).await.unwrap(), None, "another thing");
+        t.clock.advance(chrono::TimeDelta::milliseconds(20_500));
+        assert_eq!(there.remaining("cron 7").await.unwrap(), Some(40));
+        let (holder, loser) = if one.is_none() { (&here, &there) } else { (&there, &here) };
+        loser.release("cron 7").await.unwrap();
+        assert_eq!(holder.remaining("cron 7").await.unwrap(), Some(40), "only its own call ends it");
+        holder.release("cron 7").await.unwrap();
+        assert_eq!(loser.claim("cron 7", minute).await.unwrap(), None);
+        t.clock.advance(minute);
+        assert_eq!(loser.remaining("cron 7").await.unwrap(), None);
+        assert_eq!(holder.claim("cron 7", minute).await.unwrap(), None);
         other.close().await;
     })
     .await;

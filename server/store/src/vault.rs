@@ -30,6 +30,13 @@ const VERSION: u8 = 1;
 const ID: usize = 8;
 const NONCE: usize = 24;
 const WRAPPED: usize = 32 + 16;
+/// How long a value may be on its way between its sealing and its commit: outside of the registry's lock every value is stored by a
+/// statement of its own, which waits 10 seconds for a connection and lasts 15 at the most.
+pub const SETTLE: Duration = Duration::from_secs(30);
+/// Values that a rotation wraps in one transaction.
+const BATCH: u32 = 100;
+/// How often a rotation waits for values that are still sealed with the previous key.
+const ROUNDS: u32 = 4;
 /// What the check value of a key holds, sealed.
 const CHECK: &[u8] = b"ocore";
 
@@ -51,6 +58,10 @@ pub enum VaultError {
     NoPrevious,
     #[error("another rotation of the key is running")]
     Rotating,
+    #[error(
+        "other processes still seal values with the previous key, which therefore stays: give every node the new key, then rotate again"
+    )]
+    StillInUse,
     #[error("the key file {} cannot be used", path.display())]
     File {
         path: PathBuf,
@@ -115,8 +126,12 @@ impl Place<'_> {
 const SEALED: &[(&str, &str, &[&str])] = &[
     ("credentials", "secret", &["id"]),
     ("instances", "postgres_url", &["id"]),
+    ("instances", "posthog_key", &["id"]),
     ("secrets", "sealed", &["name"]),
     ("idempotency", "outcome", &["key_id", "idem_key"]),
+    ("operations", "arguments", &["id"]),
+    ("operations", "journal", &["id"]),
+    ("operations", "outcome", &["id"]),
 ];
 
 /// A key that wraps.
@@ -321,7 +336,7 @@ impl Vault {
     /// A new key file is made on this host alone: where several nodes have files of their own, give every node the new key and the
     /// previous one by the environment instead.
     ///
-    /// `settle` is how long other processes may still store what they sealed with the previous key.
+    /// `settle` is how long other processes may still store what they sealed with the previous key: [`SETTLE`] outside of tests.
     pub async fn rotate(&self, db: &Db, settle: Duration) -> Result<u64> {
         let mut report = 0;
         self.rotate_until(db, settle, &mut report, &mut || true).await?;
@@ -378,28 +393,24 @@ impl Vault {
         )
         .await?;
         tx.commit().await?;
-        // What was sealed before the new key was in place may be stored after the first pass: there is a second.
-        for wait in [Duration::ZERO, settle] {
-            tokio::time::sleep(wait).await;
-            for &(table, column, ids) in SEALED {
-                loop {
-                    if !go_on() {
-                        return Ok(());
-                    }
-                    let mut tx = db.begin().await?;
-                    let wrapped = self.rewrap(&mut tx, &ring.current, table, column, ids).await?;
-                    tx.commit().await?;
-                    *done += wrapped;
-                    if wrapped == 0 {
-                        break;
-                    }
-                }
-            }
-        }
-        if !go_on() {
+        if !self.rewrap_all(db, &ring.current, done, go_on).await? {
             return Ok(());
         }
-        db.execute("DELETE FROM vault_keys WHERE NOT is_current", args![]).await?;
+        // What was sealed before the new key was in place may be stored after that pass. Wait until it is, and once more while there is
+        // any: what is sealed with a key that is gone never opens again.
+        let mut rounds = 0..ROUNDS;
+        loop {
+            if rounds.next().is_none() {
+                return Err(VaultError::StillInUse.into());
+            }
+            tokio::time::sleep(settle).await;
+            if !self.rewrap_all(db, &ring.current, done, go_on).await? || !go_on() {
+                return Ok(());
+            }
+            if self.forget_previous(db, &ring.current).await? {
+                break;
+            }
+        }
         if !go_on() {
             return Ok(());
         }
@@ -411,9 +422,47 @@ impl Vault {
         Ok(())
     }
 
-    /// Wraps up to a hundred values of one column anew.
+    /// Goes through all columns, wrapping what another key wraps. Gives false where `go_on` ended it.
+    async fn rewrap_all(&self, db: &Db, by: &Key, done: &mut u64, go_on: &mut (dyn FnMut() -> bool + Send)) -> Result<bool> {
+        for &(table, column, ids) in SEALED {
+            loop {
+                if !go_on() {
+                    return Ok(false);
+                }
+                let mut tx = db.begin().await?;
+                let wrapped = self.rewrap(&mut tx, by, table, column, ids).await?;
+                tx.commit().await?;
+                *done += wrapped;
+                // Whatever is sealed with another key from now on is for the next round: this one ends.
+                if wrapped < BATCH.into() {
+                    break;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes the other keys out of the store, unless it holds values that they wrap: false. The lock waits for whoever changes the
+    /// registry and may have sealed something in that transaction.
+    async fn forget_previous(&self, db: &Db, current: &Key) -> Result<bool> {
+        let mut tx = db.begin().await?;
+        tx.lock(Lock::Registry).await?;
+        tx.lock(Lock::Vault).await?;
+        for &(table, column, _) in SEALED {
+            let late =
+                format!("SELECT 1 AS one FROM {table} WHERE {column} IS NOT NULL AND substr({column}, 2, {ID}) <> $1 LIMIT 1");
+            if tx.fetch_optional(Assembled(late), args![current.id.as_slice()]).await?.is_some() {
+                tx.rollback().await?;
+                return Ok(false);
+            }
+        }
+        tx.execute("DELETE FROM vault_keys WHERE NOT is_current", args![]).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Wraps up to [`BATCH`] values of one column anew.
     async fn rewrap(&self, tx: &mut Tx, by: &Key, table: &'static str, column: &'static str, ids: &[&str]) -> Result<u64> {
-        const BATCH: u32 = 100;
         let list = ids.join(", ");
         let select = format!(
             "SELECT {list}, {column} FROM {table} WHERE {column} IS NOT NULL AND substr({column}, 2, {ID}) <> $1 ORDER BY {list} LIMIT {BATCH}"
@@ -692,6 +741,72 @@ mod tests {
         .await;
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_sealed_with_the_previous_key_and_is_stored_late_still_opens() {
+        each_engine(async |t| {
+            let v = vault(t).await.unwrap();
+            for name in ["a", "b"] {
+                put(t, &v, name, name.as_bytes()).await;
+            }
+            // Sealed before the rotation; stored before its n-th step, whichever that is.
+            for n in 0.. {
+                let name = format!("late {n}");
+                let sealed = v.seal(place(&name), name.as_bytes()).unwrap();
+                let (mut step, mut done) = (0, 0);
+                let runtime = tokio::runtime::Handle::current();
+                v.rotate_until(t, Duration::ZERO, &mut done, &mut || {
+                    if step == n {
+                        tokio::task::block_in_place(|| {
+                            runtime.block_on(t.execute(
+                                "INSERT INTO secrets (name, sealed, created_at) VALUES ($1, $2, '')",
+                                args![&name, sealed.clone()],
+                            ))
+                        })
+                        .unwrap();
+                    }
+                    step += 1;
+                    true
+                })
+                .await
+                .unwrap();
+                // The last step comes after the previous key was given up; nothing is on its way by then.
+                if step == n + 1 {
+                    break;
+                }
+                let v = vault(t).await.unwrap();
+                assert!(v.0.ring.load().previous.is_none());
+                assert_eq!(get(t, &v, &name).await.unwrap(), name.as_bytes(), "stored before step {n} of {step}");
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_previous_key_stays_while_somebody_seals_with_it() {
+        each_engine(async |t| {
+            let value = |n: u8| SecretString::from(BASE64_STANDARD.encode([n; 32]));
+            let left_behind = Vault::open(t, KeySource::value(value(1), None), &t.sources).await.unwrap();
+            let v = Vault::open(t, KeySource::value(value(2), Some(value(1))), &t.sources).await;
+            let v = v.unwrap();
+            let runtime = tokio::runtime::Handle::current();
+            let (mut n, mut done) = (0, 0);
+            let mut store_more = || {
+                n += 1;
+                tokio::task::block_in_place(|| runtime.block_on(put(t, &left_behind, &format!("s{n}"), b"x")));
+                true
+            };
+            let rotated = v.rotate_until(t, Duration::ZERO, &mut done, &mut store_more).await;
+            assert!(matches!(rotated, Err(StoreError::Vault(VaultError::StillInUse))), "{rotated:?}");
+            drop(left_behind);
+            assert!(v.rotate(t, Duration::ZERO).await.unwrap() > 0, "and again");
+            let v = Vault::open(t, KeySource::value(value(2), None), &t.sources).await.unwrap();
+            for n in 1..=n {
+                assert_eq!(get(t, &v, &format!("s{n}")).await.unwrap(), b"x");
+            }
+        })
+        .await;
+    }
+
     #[tokio::test]
     async fn a_key_from_the_environment_rotates_with_both_given() {
         each_engine(async |t| {
@@ -714,15 +829,18 @@ mod tests {
     #[test]
     fn every_sealed_column_of_the_schema_is_rotated() {
         // Binary columns are sealed but for hashes and the vault's own check values.
-        let schema = include_str!("../../../migrations/sqlite/0001_registry.sql");
-        let mut table = "";
         let mut found = Vec::new();
+        let schema = crate::migrations::sqlite_text();
+        let mut table = "";
         for line in schema.lines() {
-            if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
-                table = rest.split(' ').next().unwrap();
+            for start in ["CREATE TABLE ", "ALTER TABLE "] {
+                if let Some(rest) = line.strip_prefix(start) {
+                    table = rest.split(' ').next().unwrap();
+                }
             }
+            let line = line.split_once("ADD COLUMN ").map_or(line, |(_, rest)| rest);
             let mut words = line.split_whitespace();
-            if let (Some(column), Some("BLOB" | "BLOB,")) = (words.next(), words.next())
+            if let (Some(column), Some("BLOB" | "BLOB," | "BLOB;")) = (words.next(), words.next())
                 && !["hash", "arguments_hash", "check_value"].contains(&column)
             {
                 found.push((table, column));
