@@ -29,6 +29,12 @@ pub(crate) fn refused(status: StatusCode, why: &Refusal) -> Response {
     response
 }
 
+/// The answer with the seconds after which asking again may help.
+pub(crate) fn retry_after(mut response: Response, seconds: u32) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
 /// An event stream that proxies neither buffer nor keep.
 pub(crate) fn stream(body: Body) -> Response {
     let mut response = Response::new(body);

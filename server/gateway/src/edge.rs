@@ -6,29 +6,24 @@ use std::{
     future::Future,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
-    time::Duration,
 };
 
 use axum::{
-    body::{Body, HttpBody as _},
+    body::Body,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::Response,
 };
-use bytes::{Bytes, BytesMut};
 use dispatch::Door;
-use futures_util::FutureExt as _;
-use http_body_util::BodyExt as _;
 use identity::{Denied, Reason};
 use ipnet::IpNet;
-use kernel::{Actor, Code, Facade, Refusal, refusal};
+use kernel::{Actor, Code, Facade, Refusal, redact, refusal};
 use url::Url;
 
-use crate::{Config, Gateway, answer};
+use crate::{
+    Config, Gateway, answer,
+    mcp::{MCP_METHOD, MCP_NAME},
+};
 
-/// The largest request body.
-pub const MAX_BODY: usize = 16 * 1024 * 1024;
-/// A body must arrive whole within this time.
-const BODY_TIME: Duration = Duration::from_mins(1);
 /// What a browser may read of our answers beside the CORS-safelisted headers.
 const EXPOSED: HeaderValue = HeaderValue::from_static("Mcp-Session-Id, WWW-Authenticate, MCP-Protocol-Version, Retry-After");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
@@ -260,12 +255,21 @@ impl Gateway {
         (self.events)(kind, address, detail);
     }
 
-    /// The key in the request, verified. `path` is the URL's path when it is one of ours, for the challenge.
+    /// The caller, by the key in the request.
     pub(crate) async fn enter(&self, visitor: &Visitor, parts: &Parts, facade: Facade) -> Result<Arc<Actor>, Response> {
         let presented = presented(&parts.headers);
         match self.keys.verify(presented, visitor.address, facade, client(&parts.headers)).await {
             Ok(actor) => Ok(actor),
             Err(denied) => Err(Box::pin(self.denied(&denied, parts, facade)).await),
+        }
+    }
+
+    /// The caller once more, later in the same request: that is not another use of the key.
+    pub(crate) async fn again(&self, visitor: &Visitor, parts: &Parts, facade: Facade) -> Result<Arc<Actor>, Response> {
+        let presented = presented(&parts.headers);
+        match self.keys.look(presented, visitor.address, facade, client(&parts.headers)).await {
+            Ok(actor) => Ok(actor),
+            Err(denied) => Err(self.denied(&denied, parts, facade).await),
         }
     }
 
@@ -281,7 +285,7 @@ impl Gateway {
                 user: known.user,
                 address: denied.address,
                 facade,
-                tool: String::new(),
+                tool: asked_for(parts),
                 refusal: why.clone(),
             };
             self.dispatch.refused_at_the_door(&door).await;
@@ -310,76 +314,27 @@ impl Gateway {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
             }
         } else if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+            response = answer::retry_after(response, 10);
         }
         response
     }
-
-    /// The whole body, at most [`MAX_BODY`] bytes, within [`BODY_TIME`].
-    pub(crate) async fn body(&self, visitor: &Visitor, headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
-        let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
-        if announced.is_some_and(|n| n > MAX_BODY as u64) {
-            return Err(self.too_large(visitor));
-        }
-        match collect(body).await {
-            Ok(bytes) => Ok(bytes),
-            Err(Unread::TooLarge) => Err(self.too_large(visitor)),
-            Err(Unread::Slow) => Err(answer::refused(
-                StatusCode::REQUEST_TIMEOUT,
-                &refusal(Code::Timeout, "The request's body did not arrive in time.").next("Send it again."),
-            )),
-            Err(Unread::Broken) => Err(answer::refused(
-                StatusCode::BAD_REQUEST,
-                &refusal(Code::InvalidArgument, "The request's body could not be read."),
-            )),
-        }
-    }
-
-    fn too_large(&self, visitor: &Visitor) -> Response {
-        self.security_event("body_too_large", visitor.address, "more than 16 MiB");
-        answer::refused(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            &refusal(Code::TooLarge, "A request has at most 16 MiB.")
-                .next("Send less at a time; imports go in parts of 1,000 records."),
-        )
-    }
-}
-
-enum Unread {
-    TooLarge,
-    Slow,
-    Broken,
-}
-
-async fn collect(mut body: Body) -> Result<Bytes, Unread> {
-    // Nearly always the body has arrived with the headers, in one piece: no timer and no copy then.
-    let first = match body.frame().now_or_never() {
-        Some(None) => return Ok(Bytes::new()),
-        Some(Some(frame)) => frame.map_err(|_| Unread::Broken)?.into_data().unwrap_or_default(),
-        None => Bytes::new(),
-    };
-    if body.is_end_stream() {
-        return if first.len() > MAX_BODY { Err(Unread::TooLarge) } else { Ok(first) };
-    }
-    let rest = async {
-        let mut all = BytesMut::from(first);
-        while let Some(frame) = body.frame().await {
-            if let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() {
-                if all.len() + data.len() > MAX_BODY {
-                    return Err(Unread::TooLarge);
-                }
-                all.extend_from_slice(&data);
-            }
-        }
-        Ok(all.freeze())
-    };
-    Box::pin(tokio::time::timeout(BODY_TIME, rest)).await.unwrap_or(Err(Unread::Slow))
 }
 
 /// What the client calls itself, to tell the sessions of one key apart.
 pub(crate) fn client(headers: &HeaderMap) -> &str {
     let name = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
     name.get(..120).unwrap_or(name)
+}
+
+/// What a request asks for, as far as one can say before its body is read: method and path, and what a modern client says
+/// of its call in headers. All of it is a stranger's text.
+fn asked_for(parts: &Parts) -> String {
+    let mut asked = format!("{} {}", parts.method, parts.uri.path());
+    for said in [MCP_METHOD, MCP_NAME].into_iter().filter_map(|name| parts.headers.get(name)?.to_str().ok()) {
+        asked.push(' ');
+        asked.push_str(said);
+    }
+    redact::text(&asked)
 }
 
 /// The key that the request presents: `Authorization: Bearer`, else `X-API-Key`. Empty when there is none.
@@ -635,5 +590,23 @@ mod tests {
         assert_eq!(presented(&with("authorization", "ock_1")), "?");
         assert_eq!(presented(&with("x-api-key", "ock_1")), "ock_1");
         assert_eq!(presented(&with("accept", "ock_1")), "");
+    }
+
+    #[test]
+    fn what_was_asked_for_is_told_without_secrets() {
+        let asked = |uri: &str, headers: &[(&str, &str)]| {
+            let mut builder = axum::http::Request::builder().method("POST").uri(uri);
+            for (name, value) in headers {
+                builder = builder.header(*name, *value);
+            }
+            asked_for(&builder.body(()).unwrap().into_parts().0)
+        };
+        let call = [("mcp-method", "tools/call"), ("mcp-name", "prod_search_read")];
+        assert_eq!(asked("/mcp?instances=prod", &call), "POST /mcp tools/call prod_search_read");
+        assert_eq!(asked("/mcp/i/prod", &[]), "POST /mcp/i/prod");
+        let key = identity::token::new(&kernel::Sources::system()).text;
+        let key = kernel::ExposeSecret::expose_secret(&key);
+        let hidden = asked(&format!("/mcp/i/{key}"), &[("mcp-name", key)]);
+        assert!(hidden.starts_with("POST /mcp/i/") && !hidden.contains(key), "{hidden}");
     }
 }

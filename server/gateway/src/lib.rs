@@ -4,6 +4,7 @@
 compile_error!("the conformance fixture must not be in a release build");
 
 mod answer;
+mod bodies;
 #[cfg_attr(not(feature = "conformance"), path = "no_conformance.rs")]
 mod conformance;
 mod edge;
@@ -12,6 +13,8 @@ mod mcp;
 mod mcp_sse;
 mod metrics;
 mod serve;
+mod shares;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -32,7 +35,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub use edge::{ConfigError, Events, MAX_BODY, Peer};
+pub use bodies::MAX_BODY;
+pub use edge::{ConfigError, Events, Peer};
 pub use metrics::Gauge;
 pub use serve::serve;
 
@@ -91,6 +95,8 @@ pub struct Gateway {
     metrics: Arc<Metrics>,
     metrics_token: Option<SecretString>,
     shutdown: CancellationToken,
+    bodies: bodies::Bodies,
+    streams: streams::Streams,
     mcp: mcp::Mcp,
     sse: mcp_sse::Sessions,
 }
@@ -107,6 +113,8 @@ impl Gateway {
             sources: state.sources,
             events: state.events,
             ready: state.ready,
+            bodies: bodies::Bodies::new(&metrics),
+            streams: streams::Streams::new(&metrics),
             metrics,
             metrics_token: state.config.metrics_token,
             shutdown: state.shutdown,

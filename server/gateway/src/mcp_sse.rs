@@ -25,17 +25,19 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Gateway, answer, edge,
+    Gateway, answer,
+    bodies::Received,
+    edge,
     edge::Visitor,
     mcp::{
-        Asked, Asking, Era, Open,
+        Asked, Asking, Era,
         call::{self, COMMENT, Held, KEEP_ALIVE, Watch},
         wire::{self, METHOD_NOT_FOUND, Message},
     },
+    shares::Taken,
+    streams,
 };
 
-const MAX_SESSIONS: usize = 20_000;
-const MAX_SESSIONS_PER_KEY: usize = 12_000;
 /// Calls of one session at a time.
 const MAX_CALLS: usize = 16;
 /// Events that wait for a client that does not read.
@@ -43,13 +45,10 @@ const QUEUE: usize = 32;
 /// How long a message waits for room in that queue.
 const QUEUE_TIME: Duration = Duration::from_secs(10);
 
+/// By their secret ids.
 #[derive(Default)]
 pub(crate) struct Sessions(Arc<Mutex<Table>>);
-#[derive(Default)]
-struct Table {
-    by_id: HashMap<String, Arc<Session>>,
-    per_key: HashMap<KeyId, usize>,
-}
+type Table = HashMap<String, Arc<Session>>;
 
 /// Boxed: the queue has room for its events from the start, and there are thousands of queues that wait.
 type Event = Box<Bytes>;
@@ -72,19 +71,12 @@ struct Session {
 struct Registered {
     table: Weak<Mutex<Table>>,
     id: String,
-    _open: Open,
+    _open: Taken,
 }
 impl Drop for Registered {
     fn drop(&mut self) {
-        let Some(table) = self.table.upgrade() else { return };
-        let mut table = table.lock();
-        if let Some(session) = table.by_id.remove(&self.id)
-            && let Some(count) = table.per_key.get_mut(&session.key)
-        {
-            *count -= 1;
-            if *count == 0 {
-                table.per_key.remove(&session.key);
-            }
+        if let Some(table) = self.table.upgrade() {
+            table.lock().remove(&self.id);
         }
     }
 }
@@ -129,23 +121,15 @@ impl Gateway {
         if let Err(why) = self.dispatch.view(&actor, &asked.query()) {
             return answer::refused(StatusCode::BAD_REQUEST, &why);
         }
+        let open = match self.streams.open(actor.org()) {
+            Ok(open) => open,
+            Err(used_up) => return streams::refused(used_up),
+        };
         let (out, events) = mpsc::channel(QUEUE);
         let session =
             Session { key: actor.key(), asked, out, permits: Arc::new(Semaphore::new(MAX_CALLS)), calls: Mutex::default() };
         let id = self.secret_id();
-        {
-            let mut table = self.sse.0.lock();
-            let of_key = table.per_key.get(&session.key).copied().unwrap_or_default();
-            if table.by_id.len() >= MAX_SESSIONS || of_key >= MAX_SESSIONS_PER_KEY {
-                return answer::refused(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    &refusal(Code::RateLimited, "Too many streams are open.")
-                        .next("Close streams that are not used, or use /mcp, which needs none."),
-                );
-            }
-            table.per_key.insert(session.key, of_key + 1);
-            table.by_id.insert(id.clone(), Arc::new(session));
-        }
+        self.sse.0.lock().insert(id.clone(), Arc::new(session));
         let messages = if parts.uri.path().starts_with("/mcp/") { "/mcp/messages" } else { "/api/mcp/messages" };
         let first = format!("event: endpoint\ndata: {}{messages}?session_id={id}\n\n", self.edge.prefix());
         let state = Streaming {
@@ -153,7 +137,7 @@ impl Gateway {
             events,
             watch: self.watch(&visitor, &parts, Facade::McpSse),
             next_look: Instant::now() + KEEP_ALIVE,
-            _registered: Registered { table: Arc::downgrade(&self.sse.0), id, _open: Open::new(&self.metrics) },
+            _registered: Registered { table: Arc::downgrade(&self.sse.0), id, _open: open },
         };
         answer::stream(Body::from_stream(stream::unfold(state, |mut state| async move {
             let chunk = state.next().await?;
@@ -180,15 +164,16 @@ impl Gateway {
         if !crate::mcp::is_json(&parts.headers) {
             return answer::refused(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                &refusal(Code::InvalidArgument, "The Content-Type must be application/json."),
+                &refusal(Code::InvalidArgument, "The Content-Type must be application/json.")
+                    .next("Send JSON-RPC as application/json."),
             );
         }
-        let body = match self.body(&visitor, &parts.headers, body).await {
-            Ok(body) => body,
+        let Received { bytes, actor, room } = match self.body(&visitor, &parts, actor, body).await {
+            Ok(received) => received,
             Err(response) => return response,
         };
-        match wire::parse(&body) {
-            Ok(Message::Request { id, method, params }) => self.sse_request(&session, &actor, id, &method, params).await,
+        match wire::parse(&bytes) {
+            Ok(Message::Request { id, method, params }) => self.sse_request(&session, &actor, id, &method, params, room).await,
             Ok(Message::Notification { method, params }) => {
                 if &*method == "notifications/cancelled"
                     && let Some(id) = wire::params(params).ok().and_then(|p| p.request_id)
@@ -210,6 +195,7 @@ impl Gateway {
         id: &str,
         method: &str,
         raw: Option<&serde_json::value::RawValue>,
+        room: Taken,
     ) -> Response {
         let wrong = |code, message: &str| answer::json(StatusCode::BAD_REQUEST, wire::error(Some(id), code, message, None));
         let Ok(params) = wire::params(raw) else {
@@ -229,7 +215,7 @@ impl Gateway {
                 );
             };
             // Nobody can hear the answer once the stream is gone, so the call does not outlive it.
-            match self.start(&asking, &params, false) {
+            match self.start(&asking, &params, false, room) {
                 Ok(held) => {
                     let token = params.meta.as_ref().and_then(wire::Meta::token).map(str::to_owned);
                     tokio::spawn(run(Arc::clone(session), held, id.to_owned(), token, permit));
@@ -268,7 +254,7 @@ impl Sessions {
         let query = parts.uri.query()?;
         let (_, id) =
             url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| matches!(&**name, "session_id" | "sessionId"))?;
-        self.0.lock().by_id.get(&*id).filter(|s| s.key == key).map(Arc::clone)
+        self.0.lock().get(&*id).filter(|s| s.key == key).map(Arc::clone)
     }
 }
 

@@ -2,7 +2,7 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::http::StatusCode;
-use kernel::{Code, Facade};
+use kernel::{Category, Code, Facade};
 use prometheus::{
     Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
     core::{Collector, Desc},
@@ -42,8 +42,11 @@ pub(crate) struct Metrics {
     in_flight: IntGaugeVec,
     requests: IntCounterVec,
     events: IntCounterVec,
-    /// Open streams of HTTP+SSE and of legacy sessions.
+    shares: IntCounterVec,
+    /// Open streams that wait: of HTTP+SSE, of subscriptions, of legacy sessions.
     pub streams: IntGauge,
+    pub sessions: IntGauge,
+    pub body_bytes: IntGauge,
     pub cancelled: IntCounter,
 }
 impl Metrics {
@@ -65,6 +68,15 @@ impl Metrics {
         )?;
         let events =
             IntCounterVec::new(Opts::new("ocore_security_events_total", "Requests refused at the edge, by kind."), &["kind"])?;
+        let shares = IntCounterVec::new(
+            Opts::new(
+                "ocore_share_refusals_total",
+                "Requests refused because bodies, streams or sessions took all that a node or one organization may have.",
+            ),
+            &["what", "whose"],
+        )?;
+        let sessions = IntGauge::new("ocore_sessions_open", "Open sessions of MCP clients of 2025-11-25 and older.")?;
+        let body_bytes = IntGauge::new("ocore_request_body_bytes", "Memory counted for the bodies of requests under way.")?;
         let streams = IntGauge::new("ocore_streams_open", "Open event streams that wait for messages.")?;
         let cancelled = IntCounter::new("ocore_calls_abandoned_total", "Calls whose client went away before the answer.")?;
         registry.register(Box::new(calls.clone()))?;
@@ -72,12 +84,15 @@ impl Metrics {
         registry.register(Box::new(in_flight.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(events.clone()))?;
+        registry.register(Box::new(shares.clone()))?;
         registry.register(Box::new(streams.clone()))?;
+        registry.register(Box::new(sessions.clone()))?;
+        registry.register(Box::new(body_bytes.clone()))?;
         registry.register(Box::new(cancelled.clone()))?;
         for gauge in gauges {
             registry.register(Box::new(Read::new(gauge)?))?;
         }
-        Ok(Self { registry, calls, seconds, in_flight, requests, events, streams, cancelled })
+        Ok(Self { registry, calls, seconds, in_flight, requests, events, shares, streams, sessions, body_bytes, cancelled })
     }
 
     /// A call that begins; its end is recorded by the meter.
@@ -98,6 +113,9 @@ impl Metrics {
     pub fn security_event(&self, kind: &'static str) {
         self.events.with_label_values(&[kind]).inc();
     }
+    pub fn refused_by_share(&self, what: &'static str, whose: &'static str) -> IntCounter {
+        self.shares.with_label_values(&[what, whose])
+    }
     /// The text exposition format, version 0.0.4.
     pub fn text(&self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -117,9 +135,11 @@ pub(crate) struct Meter {
     ended: bool,
 }
 impl Meter {
-    pub fn ended(&mut self, category: &'static str, code: Option<Code>) {
+    /// `category` is the tool's; none when there is no such tool.
+    pub fn ended(&mut self, category: Option<Category>, code: Option<Code>) {
         self.ended = true;
         let facade = self.facade.as_str();
+        let category = category.map_or("none", Category::as_str);
         self.metrics.calls.with_label_values(&[facade, category, code.map_or("ok", Code::as_str)]).inc();
         self.metrics.seconds.with_label_values(&[facade, category]).observe(self.began.elapsed().as_secs_f64());
     }

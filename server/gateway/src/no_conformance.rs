@@ -48,7 +48,53 @@ impl Nudges {
     }
 }
 
+/// The handlers of prompts, resources and completion, inside `impl ServerHandler`.
 macro_rules! handlers {
-    () => {};
+    () => {
+        async fn list_prompts(
+            &self,
+            _: Option<PaginatedRequestParams>,
+            context: RequestContext<RoleServer>,
+        ) -> Result<rmcp::model::ListPromptsResult, ErrorData> {
+            self.offers(&context)?.prompts()
+        }
+        async fn get_prompt(
+            &self,
+            request: rmcp::model::GetPromptRequestParams,
+            context: RequestContext<RoleServer>,
+        ) -> Result<rmcp::model::GetPromptResponse, ErrorData> {
+            let arguments = request.arguments.unwrap_or_default();
+            self.offers(&context)?.prompt::<rmcp::model::GetPromptResult>(&request.name, &arguments).await.map(Into::into)
+        }
+        async fn list_resources(
+            &self,
+            _: Option<PaginatedRequestParams>,
+            context: RequestContext<RoleServer>,
+        ) -> Result<rmcp::model::ListResourcesResult, ErrorData> {
+            self.offers(&context)?.resources()
+        }
+        async fn list_resource_templates(
+            &self,
+            _: Option<PaginatedRequestParams>,
+            context: RequestContext<RoleServer>,
+        ) -> Result<rmcp::model::ListResourceTemplatesResult, ErrorData> {
+            self.offers(&context)?.templates()
+        }
+        async fn read_resource(
+            &self,
+            request: rmcp::model::ReadResourceRequestParams,
+            context: RequestContext<RoleServer>,
+        ) -> Result<rmcp::model::ReadResourceResponse, ErrorData> {
+            self.offers(&context)?.read::<rmcp::model::ReadResourceResult>(&request.uri).await.map(Into::into)
+        }
+        async fn complete(
+            &self,
+            request: rmcp::model::CompleteRequestParams,
+            context: RequestContext<RoleServer>,
+        ) -> Result<rmcp::model::CompleteResult, ErrorData> {
+            let given = |name: &str| request.context.as_ref().and_then(|c| c.get_argument(name)).cloned();
+            self.offers(&context)?.complete(&request.argument.name, &request.argument.value, given).await
+        }
+    };
 }
 pub(crate) use handlers;

@@ -3,7 +3,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,7 +18,7 @@ use dispatch::Dispatch;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http_body_util::BodyExt as _;
 use identity::Keys;
-use kernel::{Category, ExposeSecret as _, Instance, KeyId, OrgId, Permissions, Role, RpcConnection, Sources};
+use kernel::{Category, Changes, ExposeSecret as _, Instance, KeyId, OrgId, Permissions, Plan, Role, RpcConnection, Sources};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,10 +33,12 @@ use store::{
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tools::contract::{self as tool, Answer, Content, ReadCx, ReadTool, Result as ToolResult, Tool};
+use tools::contract::{self as tool, Answer, Content, ReadCx, ReadTool, Result as ToolResult, Tool, WriteCx, WriteTool};
 use tower::ServiceExt as _;
 
 use crate::{Config, Gateway, Gauge, State, edge::Peer};
+
+mod limits;
 
 // ---- tools
 
@@ -65,30 +67,54 @@ impl ReadTool for Echo {
 struct Slow {
     steps: u64,
     milliseconds: u64,
-    /// Which counters of the test it moves.
+    /// Where it is counted: tests may run in one process, so each takes slots of its own.
     slot: usize,
 }
-static FINISHED: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
-static STOPPED: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
-struct Stop(usize, bool);
-impl Drop for Stop {
+/// Runs that came to their end, by slot.
+static FINISHED: [AtomicUsize; 12] = [const { AtomicUsize::new(0) }; 12];
+/// Runs that were dropped before, by slot.
+static STOPPED: [AtomicUsize; 12] = [const { AtomicUsize::new(0) }; 12];
+struct Run {
+    slot: usize,
+    finished: bool,
+}
+impl Drop for Run {
     fn drop(&mut self) {
-        if !self.1 {
-            STOPPED[self.0].fetch_add(1, Ordering::SeqCst);
-        }
+        let counts = if self.finished { &FINISHED } else { &STOPPED };
+        counts[self.slot].fetch_add(1, Ordering::SeqCst);
     }
 }
 impl ReadTool for Slow {
     type Answer = Said;
     async fn call(self, cx: &ReadCx) -> ToolResult<Said> {
-        let mut stop = Stop(self.slot, false);
+        let mut run = Run { slot: self.slot, finished: false };
         for step in 1..=self.steps {
             tokio::time::sleep(Duration::from_millis(self.milliseconds)).await;
             cx.progress(step, self.steps);
         }
-        stop.1 = true;
-        FINISHED[self.slot].fetch_add(1, Ordering::SeqCst);
+        run.finished = true;
         Ok(Said { text: "done".into() })
+    }
+}
+
+/// Write slowly: what has begun goes on when the client is gone.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SlowWrite {
+    milliseconds: u64,
+    slot: usize,
+}
+impl WriteTool for SlowWrite {
+    type Answer = Said;
+    const CHANGES: Changes = Changes::Ocore;
+    async fn plan(&self, _: &ReadCx) -> ToolResult<Plan> {
+        Ok(Plan::default())
+    }
+    async fn call(self, _: &WriteCx) -> ToolResult<Said> {
+        let mut run = Run { slot: self.slot, finished: false };
+        tokio::time::sleep(Duration::from_millis(self.milliseconds)).await;
+        run.finished = true;
+        Ok(Said { text: "written".into() })
     }
 }
 
@@ -115,10 +141,11 @@ impl ReadTool for Picture {
     }
 }
 
-static TOOLS: [Tool; 5] = [
+static TOOLS: [Tool; 6] = [
     tool::read::<Echo>("Echo").named("ocore_echo", Category::Platform),
     tool::read::<Picture>("Picture").named("ocore_picture", Category::Platform),
     tool::read::<Slow>("Slow").named("ocore_slow", Category::Platform),
+    tool::write::<SlowWrite>("Slow write").named("ocore_slow_write", Category::Platform),
     tool::read::<Echo>("Echo here").named("echo", Category::Orm),
     tool::read::<Echo>("Echo there").named("find", Category::Search),
 ];
@@ -162,6 +189,11 @@ pub(crate) async fn world(config: Config) -> World {
     let mut store = store::testing::sqlite().await;
     // Calls wait for real time, so the clock is the machine's.
     store.sources = Sources::system();
+    world_on(store, config).await
+}
+
+/// By the store's clock, which stands still until it is moved.
+async fn world_on(store: TestStore, config: Config) -> World {
     let sources = store.sources.clone();
     let mut tx = store.begin().await.unwrap();
     let org = store::orgs::create(&mut tx, "acme", "Acme", &sources).await.unwrap();
@@ -193,8 +225,10 @@ pub(crate) async fn world(config: Config) -> World {
         dispatch::Parts {
             registry: Arc::clone(&registry),
             audit,
-            idempotency: Idempotency::new(store.db.clone(), vault, sources.clone()),
+            idempotency: Idempotency::new(store.db.clone(), vault.clone(), sources.clone()),
+            operations: store::operations::Operations::new(store.db.clone(), vault, sources.clone(), "test"),
             pool: pool(),
+            posthog: backends::posthog::Pool::default(),
             sources: sources.clone(),
             signing_key: [7; 32],
             default_per_minute: None,
@@ -206,7 +240,6 @@ pub(crate) async fn world(config: Config) -> World {
     let seen = Arc::clone(&events);
     let (changes, changed) = watch::channel(0);
     let shutdown = CancellationToken::new();
-    let figure = Arc::new(AtomicU64::new(5));
     let gateway = Gateway::new(State {
         config,
         keys,
@@ -215,11 +248,7 @@ pub(crate) async fn world(config: Config) -> World {
         events: Arc::new(move |kind, _: IpAddr, detail: &str| seen.lock().push((kind, detail.to_owned()))),
         ready: Arc::new(|| async { true }.boxed()),
         changes: Some(changed),
-        gauges: vec![Gauge {
-            name: "ocore_audit_queue_rows",
-            help: "Rows that wait.",
-            read: Arc::new(move || i64::try_from(figure.load(Ordering::SeqCst)).unwrap()),
-        }],
+        gauges: vec![Gauge { name: "ocore_audit_rows_waiting", help: "Rows that wait.", read: Arc::new(|| 5) }],
         shutdown: shutdown.clone(),
     })
     .unwrap();
@@ -257,6 +286,15 @@ fn pool() -> backends::odoo::Pool {
 }
 
 impl World {
+    /// A key of another organization.
+    async fn stranger(&self) -> String {
+        let mut tx = self.store.begin().await.unwrap();
+        let org = store::orgs::create(&mut tx, "globex", "Globex", &self.store.sources).await.unwrap();
+        tx.commit().await.unwrap();
+        let (key, _) = new_key(&self.store, org, "theirs").await;
+        self.registry.reload().await;
+        key
+    }
     async fn revoke(&self) {
         let mut tx = self.store.begin().await.unwrap();
         store::keys::revoke(&mut tx, self.org, self.key_id, self.store.sources.now()).await.unwrap();
@@ -270,11 +308,14 @@ impl World {
         self.router.clone().oneshot(request).await.unwrap()
     }
     fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
+        Self::request_by(&self.key, method, path)
+    }
+    fn request_by(key: &str, method: &str, path: &str) -> axum::http::request::Builder {
         Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, "localhost:8080")
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
+            .header(header::AUTHORIZATION, format!("Bearer {key}"))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json, text/event-stream")
     }
@@ -381,14 +422,15 @@ async fn without_a_key_nobody_comes_in_and_the_challenge_says_where_to_get_one()
 async fn a_revoked_key_is_refused_and_its_organization_sees_it() {
     let w = world(Config::default()).await;
     w.revoke().await;
-    let response = w.legacy("/mcp", &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"})).await;
+    let response = w.legacy("/mcp/i/prod", &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"})).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert!(body(response).await["message"].as_str().unwrap().contains("revoked"));
     assert_eq!(w.kinds(), ["revoked_key"]);
     let filter = store::calls::CallFilter { org: Some(w.org), limit: 10, ..Default::default() };
     for _ in 0..100 {
         let page = store::calls::list(&w.store.db, &filter).await.unwrap();
-        if page.iter().any(|row| row.code.as_deref() == Some("unauthorized")) {
+        if let Some(row) = page.iter().find(|row| row.code.as_deref() == Some("unauthorized")) {
+            assert_eq!(row.tool, "POST /mcp/i/prod", "what was asked for");
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -478,7 +520,7 @@ async fn the_handshake_names_versions_capabilities_and_instructions() {
     let said = initialize("2025-06-18").await;
     assert_eq!(said["id"], 0);
     assert_eq!(said["result"]["protocolVersion"], "2025-06-18");
-    assert_eq!(said["result"]["capabilities"], json!({"tools": {}}));
+    assert_eq!(said["result"]["capabilities"], json!({"tools": {}, "prompts": {}, "resources": {}, "completions": {}}));
     assert_eq!(said["result"]["serverInfo"]["name"], "ocore");
     assert!(said["result"]["instructions"].as_str().unwrap().contains("prod"));
     assert!(said["result"].get("resultType").is_none());
@@ -490,7 +532,7 @@ async fn the_handshake_names_versions_capabilities_and_instructions() {
     assert_eq!(accepted.status(), StatusCode::ACCEPTED);
     assert!(bytes(accepted).await.is_empty());
     assert_eq!(w.legacy("/mcp", &json!({"jsonrpc": "2.0", "id": 4, "result": {}})).await.status(), StatusCode::ACCEPTED);
-    let unknown = w.legacy("/mcp", &json!({"jsonrpc": "2.0", "id": 5, "method": "prompts/list"})).await;
+    let unknown = w.legacy("/mcp", &json!({"jsonrpc": "2.0", "id": 5, "method": "prompts/nonsense"})).await;
     assert_eq!(unknown.status(), StatusCode::OK);
     assert_eq!(body(unknown).await["error"]["code"], -32601);
 }
@@ -507,14 +549,14 @@ async fn tools_are_listed_and_called_on_every_url() {
             .map(|t| t["name"].as_str().unwrap().to_owned())
             .collect()
     };
-    let platform = ["ocore_echo", "ocore_picture", "ocore_slow"];
+    let platform = ["ocore_echo", "ocore_picture", "ocore_slow", "ocore_slow_write"];
     assert_eq!(names("/mcp").await, [&platform[..], &["prod_echo", "prod_find", "test_eu_echo", "test_eu_find"]].concat());
-    assert_eq!(names("/api/mcp/stream").await.len(), 7);
-    assert_eq!(names("/mcp/").await.len(), 7);
+    assert_eq!(names("/api/mcp/stream").await.len(), 8);
+    assert_eq!(names("/mcp/").await.len(), 8);
     assert_eq!(names("/mcp/i/test-eu").await, ["echo", "find"]);
     assert_eq!(names("/mcp/i/test-eu/").await, ["echo", "find"]);
     assert_eq!(names("/mcp?instances=prod&categories=orm").await, ["prod_echo"]);
-    assert_eq!(names("/mcp?categories=search&categories=platform&instances=prod%2Ctest-eu").await.len(), 5);
+    assert_eq!(names("/mcp?categories=search&categories=platform&instances=prod%2Ctest-eu").await.len(), 6);
 
     let said = body(w.legacy("/mcp/i/prod", &call("echo", json!({"text": "a\n\"b\""}))).await).await;
     assert_eq!(said["result"]["structuredContent"], json!({"text": "a\n\"b\""}));
@@ -603,13 +645,16 @@ async fn modern_answers_carry_what_the_era_requires() {
     let discovered = body(w.modern("server/discover", json!({}), |_| ()).await).await["result"].clone();
     assert_eq!(discovered["resultType"], "complete");
     assert_eq!(discovered["supportedVersions"][0], "2026-07-28");
-    assert_eq!(discovered["capabilities"], json!({"tools": {"listChanged": true}}));
+    assert_eq!(
+        discovered["capabilities"],
+        json!({"tools": {"listChanged": true}, "prompts": {}, "resources": {}, "completions": {}})
+    );
     assert_eq!(discovered["cacheScope"], "private");
     assert!(discovered["ttlMs"].is_u64() && discovered["instructions"].is_string());
     assert_eq!(discovered["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "ocore");
     let listed = body(w.modern("tools/list", json!({}), |_| ()).await).await["result"].clone();
     assert_eq!(listed["cacheScope"], "private");
-    assert_eq!(listed["tools"].as_array().unwrap().len(), 7);
+    assert_eq!(listed["tools"].as_array().unwrap().len(), 8);
     let said = body(w.modern("tools/call", json!({"name": "prod_echo", "arguments": {"text": "x"}}), |_| ()).await).await;
     assert_eq!(said["id"], "m1");
     assert_eq!(said["result"]["resultType"], "complete");
@@ -906,17 +951,21 @@ async fn probes_and_figures() {
     }
     w.legacy("/mcp", &call("ocore_echo", json!({"text": "x"}))).await;
     w.legacy("/mcp", &call("ocore_echo", json!({}))).await;
+    w.legacy("/mcp", &call("prod_find", json!({"text": "x"}))).await;
+    w.legacy("/mcp", &call("no_such_tool", json!({}))).await;
     let metrics = |token: &str| {
         Request::builder().uri("/metrics").header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::empty()).unwrap()
     };
     assert_eq!(w.send(metrics("guess")).await.status(), StatusCode::UNAUTHORIZED);
     let text = String::from_utf8(bytes(w.send(metrics("figures")).await).await.to_vec()).unwrap();
     for line in [
-        "outcome=\"ok\"} 1",
-        "outcome=\"invalid_argument\"} 1",
+        "ocore_calls_total{category=\"platform\",facade=\"mcp\",outcome=\"ok\"} 1",
+        "ocore_calls_total{category=\"platform\",facade=\"mcp\",outcome=\"invalid_argument\"} 1",
+        "ocore_calls_total{category=\"search\",facade=\"mcp\",outcome=\"ok\"} 1",
+        "ocore_calls_total{category=\"none\",facade=\"mcp\",outcome=\"unknown_tool\"} 1",
         "ocore_calls_in_flight{facade=\"mcp\"} 0",
-        "ocore_audit_queue_rows 5",
-        "ocore_http_requests_total{status=\"2xx\",surface=\"mcp\"} 2",
+        "ocore_audit_rows_waiting 5",
+        "ocore_http_requests_total{status=\"2xx\",surface=\"mcp\"} 4",
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }

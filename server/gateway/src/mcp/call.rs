@@ -11,10 +11,12 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::wire;
-use crate::metrics::Meter;
+use crate::{metrics::Meter, shares::Taken};
 
 /// After so long a client that takes streams gets one.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// No call takes longer; what goes on after it is an operation, whose memory is not a request's any more.
+const LONGEST: Duration = Duration::from_mins(2);
 /// Between two progress notifications.
 pub(crate) const THROTTLE: Duration = Duration::from_millis(100);
 /// Between two signs of life on a stream, and between two looks at the key of a stream that only waits.
@@ -27,6 +29,8 @@ pub(crate) struct Held {
     meter: Meter,
     /// Whether the call goes on when nobody waits for it any more.
     outlives: bool,
+    /// The memory of its arguments.
+    room: Option<Taken>,
 }
 pub(crate) struct Ended {
     pub answer: Answer,
@@ -34,15 +38,16 @@ pub(crate) struct Ended {
 impl Held {
     /// A lost connection cancels in the modern era (2026-07-28, Streamable HTTP section "Cancellation"), and must not in
     /// the legacy one: there the call goes on to its end with nobody listening. `outlives` says which.
-    pub(crate) fn new(running: Running, meter: Meter, outlives: bool) -> Self {
-        Self { running: Some(running), meter, outlives }
+    pub(crate) fn new(running: Running, meter: Meter, outlives: bool, room: Option<Taken>) -> Self {
+        Self { running: Some(running), meter, outlives, room }
     }
     /// The end of the call. May be dropped and asked again until it has answered once.
     pub(crate) async fn answer(&mut self) -> Ended {
         let Some(running) = &mut self.running else { return std::future::pending().await };
         let answer = running.answer().await;
         self.running = None;
-        self.meter.ended(category(&answer), answer.code);
+        self.room = None;
+        self.meter.ended(answer.category, answer.code);
         Ended { answer }
     }
     pub(crate) fn progress(&self) -> Option<tokio::sync::watch::Receiver<kernel::Progress>> {
@@ -56,19 +61,26 @@ impl Held {
 }
 impl Drop for Held {
     fn drop(&mut self) {
-        if self.outlives
-            && let Some(mut running) = self.running.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        let (Some(mut running), Ok(runtime)) = (self.running.take(), tokio::runtime::Handle::try_current()) else { return };
+        let room = self.room.take();
+        if self.outlives {
+            running.leave();
             runtime.spawn(async move {
                 running.answer().await;
+                drop(room);
+            });
+        } else {
+            // What has begun to write goes on, with its arguments: who hangs up has not given back the memory yet. The
+            // sender of the progress lives as long as the call.
+            let mut progress = running.progress.clone();
+            drop(running);
+            runtime.spawn(async move {
+                let over = async { while progress.changed().await.is_ok() {} };
+                let _ = tokio::time::timeout(LONGEST, over).await;
+                drop(room);
             });
         }
     }
-}
-
-fn category(_answer: &Answer) -> &'static str {
-    "any"
 }
 
 struct Streaming {
@@ -191,10 +203,10 @@ pub(crate) struct Watch {
     pub shutdown: CancellationToken,
 }
 impl Watch {
-    /// The actor as of now; none when the key is not good any more. Boxed, because thousands of streams hold the room for
-    /// this look that they take every few seconds.
+    /// The actor as of now; none when the key is not good any more. A stream that waits is no use of its key. Boxed, because
+    /// thousands of streams hold the room for this look that they take every few seconds.
     pub(crate) fn look(&self) -> BoxFuture<'_, Option<Arc<Actor>>> {
-        async { self.keys.verify(self.key.expose_secret(), self.address, self.facade, &self.client).await.ok() }.boxed()
+        async { self.keys.look(self.key.expose_secret(), self.address, self.facade, &self.client).await.ok() }.boxed()
     }
     /// Returns when the stream must end: the key is not good any more, or the server shuts down.
     pub(crate) async fn until_over(&self) {

@@ -20,14 +20,11 @@ use tokio::{
 };
 
 use super::{
-    Asking, Open, SERVER_INFO,
+    Asking, SERVER_INFO,
     call::{COMMENT, KEEP_ALIVE, Watch},
     wire,
 };
-use crate::{Gateway, answer, conformance};
-
-/// Streams of this kind at a time.
-const MAX_STREAMS: i64 = 20_000;
+use crate::{Gateway, answer, conformance, shares::Taken, streams};
 
 /// What a client wants to hear of; other kinds are left out of the acknowledgement.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
@@ -54,7 +51,7 @@ struct Listening {
     acknowledged: bool,
     done: bool,
     fixture: conformance::Nudges,
-    _open: Open,
+    _open: Taken,
 }
 
 impl Gateway {
@@ -71,13 +68,10 @@ impl Gateway {
                     .next("Send \"Accept: application/json, text/event-stream\"."),
             );
         }
-        if self.metrics.streams.get() >= MAX_STREAMS {
-            return answer::refused(
-                StatusCode::TOO_MANY_REQUESTS,
-                &refusal(Code::RateLimited, "Too many streams are open.")
-                    .next("Close streams that are not used, and try again later."),
-            );
-        }
+        let open = match self.streams.open(asking.actor.org()) {
+            Ok(open) => open,
+            Err(used_up) => return streams::refused(used_up),
+        };
         // Marked as seen before the list is read: a change in between is told rather than missed.
         let changes = self.mcp.changes.clone().map(|mut changes| {
             changes.mark_unchanged();
@@ -95,7 +89,7 @@ impl Gateway {
             acknowledged: false,
             done: false,
             fixture: self.mcp.rest.fixture().subscribe(),
-            _open: Open::new(&self.metrics),
+            _open: open,
         };
         answer::stream(Body::from_stream(stream::unfold(listening, |mut listening| async move {
             let chunk = listening.next().await?;

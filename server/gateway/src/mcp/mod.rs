@@ -6,6 +6,7 @@
 //! JSON already; rmcp serves the rest.
 pub(crate) mod call;
 mod listen;
+mod offers;
 mod rest;
 pub(crate) mod wire;
 
@@ -23,9 +24,9 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Gateway, answer, conformance, edge, edge::Visitor, metrics::Metrics};
+use crate::{Config, Gateway, answer, bodies::Received, conformance, edge, edge::Visitor, metrics::Metrics, shares::Taken};
 use call::{Ended, Held};
-pub(crate) use rest::Open;
+use rest::Caller;
 use wire::{HEADER_MISMATCH, INVALID_PARAMS, METHOD_NOT_FOUND, Message, Params, UNSUPPORTED_VERSION};
 
 /// The version of the stateless era.
@@ -47,8 +48,8 @@ const CACHE: &str = r#""ttlMs":30000,"cacheScope":"private","#;
 
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
-const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
+pub(crate) const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+pub(crate) const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Era {
@@ -175,7 +176,7 @@ impl Gateway {
         match parts.method {
             Method::POST => self.post(&visitor, actor, parts, body).await,
             Method::GET | Method::DELETE if self.mcp.legacy_sessions => {
-                self.in_session(&visitor, actor, parts, Bytes::new()).await
+                self.in_session(&visitor, actor, parts, Bytes::new(), None).await
             }
             // A stateless server says so at once instead of holding an idle stream.
             _ => edge::method_not_allowed(if self.mcp.legacy_sessions { "GET, POST, DELETE" } else { "POST" }),
@@ -198,13 +199,13 @@ impl Gateway {
                     .next("Send \"Accept: application/json, text/event-stream\"."),
             );
         }
-        let body = match self.body(visitor, &parts.headers, body).await {
-            Ok(body) => body,
+        let Received { bytes: body, actor, room } = match self.body(visitor, &parts, actor, body).await {
+            Ok(received) => received,
             Err(response) => return response,
         };
         let (id, method, raw) = match wire::parse(&body) {
             Ok(Message::Request { id, method, params }) => (id, method, params),
-            Ok(message) => return self.one_way(visitor, actor, parts, body.clone(), &message).await,
+            Ok(message) => return self.one_way(visitor, actor, parts, body.clone(), room, &message).await,
             Err(wrong) => return rpc_error(StatusCode::BAD_REQUEST, wrong.id, wrong.code, wrong.message),
         };
         let Ok(params) = wire::params(raw) else {
@@ -226,7 +227,7 @@ impl Gateway {
         };
         if era == Era::Legacy && self.mcp.legacy_sessions && (&*method == "initialize" || parts.headers.contains_key(SESSION_ID))
         {
-            return self.in_session(visitor, actor, parts, body.clone()).await;
+            return self.in_session(visitor, actor, parts, body.clone(), Some(room)).await;
         }
         let asking = Asking { era, actor: &actor, view: &view, id };
         if let Some(body) = self.simple(&asking, &method, &params) {
@@ -235,7 +236,7 @@ impl Gateway {
         let calls = &*method == "tools/call";
         if calls && !params.name.as_deref().is_some_and(conformance::owns_tool) {
             let token = params.meta.as_ref().and_then(wire::Meta::token);
-            return match self.start(&asking, &params, era == Era::Legacy) {
+            return match self.start(&asking, &params, era == Era::Legacy, room) {
                 Ok(held) => self.finish(held, &asking, token, accept, || self.watch(visitor, &parts, Facade::Mcp)).await,
                 Err(body) => answer::json(StatusCode::OK, body),
             };
@@ -243,9 +244,9 @@ impl Gateway {
         if &*method == "subscriptions/listen" && era == Era::Modern && self.mcp.list_changed() {
             return self.listen(&asking, params.notifications, accept.stream, self.watch(visitor, &parts, Facade::Mcp));
         }
-        if calls || conformance::owns(&method) {
+        if calls || offers::METHODS.contains(&&*method) || conformance::owns(&method) {
             let watch = self.watch(visitor, &parts, Facade::Mcp);
-            return self.mcp.rest.stateless(parts, body.clone(), actor, view, watch).await;
+            return self.mcp.rest.stateless(parts, body.clone(), Caller::new(actor, view, Some(room)), watch).await;
         }
         // 2026-07-28, Streamable HTTP section "Protocol Version Header": the status tells this from a URL that is not there.
         let status = if era == Era::Modern { StatusCode::NOT_FOUND } else { StatusCode::OK };
@@ -254,16 +255,27 @@ impl Gateway {
     }
 
     /// Notifications, and answers to requests that a session sent.
-    async fn one_way(&self, visitor: &Visitor, actor: Arc<Actor>, parts: Parts, body: Bytes, message: &Message<'_>) -> Response {
+    async fn one_way(
+        &self,
+        visitor: &Visitor,
+        actor: Arc<Actor>,
+        parts: Parts,
+        body: Bytes,
+        room: Taken,
+        message: &Message<'_>,
+    ) -> Response {
         if let Some(version) = parts.headers.get(PROTOCOL_VERSION)
             && !version.to_str().is_ok_and(known_version)
         {
             return Wrong::version(&String::from_utf8_lossy(version.as_bytes())).response_without_id();
         }
         if self.mcp.legacy_sessions && parts.headers.contains_key(SESSION_ID) {
-            return self.in_session(visitor, actor, parts, body).await;
+            return self.in_session(visitor, actor, parts, body, Some(room)).await;
         }
-        tracing::trace!(?message, "nothing waits for this message");
+        // The method alone: a call that was sent without an id has its arguments in the parameters, unredacted.
+        if let Message::Notification { method, .. } = message {
+            tracing::trace!(method = %shown(method), "nothing waits for this notification");
+        }
         answer::empty(StatusCode::ACCEPTED)
     }
 
@@ -331,7 +343,7 @@ impl Gateway {
     }
 
     /// Starts a tools/call; the error is a JSON-RPC one, for requests that are no call at all.
-    pub(crate) fn start(&self, asking: &Asking<'_>, params: &Params<'_>, outlives: bool) -> Result<Held, Vec<u8>> {
+    pub(crate) fn start(&self, asking: &Asking<'_>, params: &Params<'_>, outlives: bool, room: Taken) -> Result<Held, Vec<u8>> {
         let wrong = |message: &str| wire::error(Some(asking.id), INVALID_PARAMS, message, None);
         let name = params.name.as_deref().ok_or_else(|| wrong("tools/call needs the tool's name."))?;
         let arguments = match params.arguments.map(RawValue::get) {
@@ -343,7 +355,7 @@ impl Gateway {
         };
         let call =
             dispatch::Call { actor: Arc::clone(asking.actor), view: asking.view.clone(), name: name.to_owned(), arguments };
-        Ok(Held::new(self.dispatch.call(call), self.metrics.call(asking.actor.facade()), outlives))
+        Ok(Held::new(self.dispatch.call(call), self.metrics.call(asking.actor.facade()), outlives, Some(room)))
     }
 
     /// The answer of a call as plain JSON, or as a stream where the client wants progress or has to wait.
@@ -383,13 +395,13 @@ impl Gateway {
     }
 
     /// A request of a legacy session, served by rmcp. A session of another key is not there.
-    async fn in_session(&self, visitor: &Visitor, actor: Arc<Actor>, parts: Parts, body: Bytes) -> Response {
+    async fn in_session(&self, visitor: &Visitor, actor: Arc<Actor>, parts: Parts, body: Bytes, room: Option<Taken>) -> Response {
         let view = match self.dispatch.view(&actor, &Asked::of(&parts).query()) {
             Ok(view) => view,
             Err(why) => return answer::refused(StatusCode::BAD_REQUEST, &why),
         };
         let watch = self.watch(visitor, &parts, Facade::Mcp);
-        self.mcp.rest.session(parts, body, actor, view, watch).await
+        self.mcp.rest.session(parts, body, Caller::new(actor, view, room), &self.streams, watch).await
     }
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use dispatch::{Answer, Dispatch, View};
 use futures_util::StreamExt as _;
 use http_body_util::Full;
-use kernel::{Actor, Code, KeyId, Refusal, refusal};
+use kernel::{Actor, Code, KeyId, OrgId, Refusal, refusal};
 use parking_lot::Mutex;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -30,13 +30,22 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Era, SESSION_ID,
     call::{Held, KEEP_ALIVE, Watch},
+    offers::Offers,
     wire,
 };
-use crate::{Config, MAX_BODY, answer, conformance, metrics::Metrics};
+use crate::{
+    Config, MAX_BODY, answer, conformance,
+    metrics::Metrics,
+    shares::{Shares, Taken, UsedUp},
+    streams::{self, Streams},
+};
 
 /// A session ends after this time of silence (spec: the same as an audit session).
 const SESSION_IDLE: Duration = Duration::from_mins(30);
-const MAX_SESSIONS: usize = 5_000;
+/// A session has a task and queues of its own.
+const MAX_SESSIONS: usize = if cfg!(test) { 20 } else { 5_000 };
+/// A quarter, so that no organization takes the node from the others.
+const MAX_SESSIONS_PER_ORGANIZATION: usize = MAX_SESSIONS / 4;
 const MAX_SESSIONS_PER_KEY: usize = 100;
 
 /// What this server says it can do, as JSON. Legacy clients are not told of list changes: without a session nothing
@@ -45,7 +54,11 @@ pub(super) fn capabilities(era: Era, list_changed: bool) -> &'static str {
     if let Some(of_fixture) = conformance::CAPABILITIES {
         return of_fixture;
     }
-    if list_changed && era == Era::Modern { r#"{"tools":{"listChanged":true}}"# } else { r#"{"tools":{}}"# }
+    if list_changed && era == Era::Modern {
+        r#"{"tools":{"listChanged":true},"prompts":{},"resources":{},"completions":{}}"#
+    } else {
+        r#"{"tools":{},"prompts":{},"resources":{},"completions":{}}"#
+    }
 }
 
 /// Who calls, in the extensions of the request that rmcp hands to its handler.
@@ -53,14 +66,28 @@ pub(super) fn capabilities(era: Era, list_changed: bool) -> &'static str {
 pub(crate) struct Caller {
     pub actor: Arc<Actor>,
     pub view: View,
+    /// The memory of the request's body. A call takes it over; it ends with the request otherwise.
+    room: Arc<Mutex<Option<Taken>>>,
+}
+impl Caller {
+    pub(crate) fn new(actor: Arc<Actor>, view: View, room: Option<Taken>) -> Self {
+        Self { actor, view, room: Arc::new(Mutex::new(room)) }
+    }
+}
+
+/// Whose session it is.
+struct Owner {
+    key: KeyId,
+    _open: Taken,
 }
 
 pub(super) struct Rest {
     service: StreamableHttpService<Handler, LocalSessionManager>,
     manager: Arc<LocalSessionManager>,
-    /// Whose session it is: the id alone must not open it.
-    owners: Mutex<HashMap<String, KeyId>>,
-    metrics: Arc<Metrics>,
+    /// By the session's id, which alone must not open it. Those that ended by themselves are cleared away when there is no
+    /// room for another.
+    owners: Mutex<HashMap<String, Owner>>,
+    shares: Arc<Shares>,
     fixture: Arc<conformance::Fixture>,
 }
 impl Rest {
@@ -89,7 +116,8 @@ impl Rest {
             .with_max_request_body_bytes(MAX_BODY)
             .with_cancellation_token(shutdown.child_token());
         let service = StreamableHttpService::new(move || Ok(handler.clone()), Arc::clone(&manager), settings);
-        Self { service, manager, owners: Mutex::default(), metrics: Arc::clone(metrics), fixture }
+        let shares = Shares::new("sessions", MAX_SESSIONS, MAX_SESSIONS_PER_ORGANIZATION, &metrics.sessions, metrics);
+        Self { service, manager, owners: Mutex::default(), shares, fixture }
     }
 
     pub(super) fn fixture(&self) -> &conformance::Fixture {
@@ -97,37 +125,51 @@ impl Rest {
     }
 
     /// A request outside sessions.
-    pub(super) async fn stateless(&self, parts: Parts, body: Bytes, actor: Arc<Actor>, view: View, watch: Watch) -> Response {
-        self.handle(parts, body, Caller { actor, view }, watch).await
+    pub(super) async fn stateless(&self, parts: Parts, body: Bytes, caller: Caller, watch: Watch) -> Response {
+        self.handle(parts, body, caller, None, watch).await
     }
 
     /// A request that opens a session or belongs to one.
-    pub(super) async fn session(&self, parts: Parts, body: Bytes, actor: Arc<Actor>, view: View, watch: Watch) -> Response {
-        let key = actor.key();
+    pub(super) async fn session(&self, parts: Parts, body: Bytes, caller: Caller, streams: &Streams, watch: Watch) -> Response {
+        let (key, org) = (caller.actor.key(), caller.actor.org());
         let id = parts.headers.get(SESSION_ID).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+        // Kept if a session comes of it.
+        let mut new = None;
         match &id {
-            Some(id) if self.owners.lock().get(id) != Some(&key) => return no_session(),
+            Some(id) if self.owners.lock().get(id).map(|owner| owner.key) != Some(key) => return no_session(),
             Some(_) => {}
-            None => {
-                if let Err(why) = self.room(key).await {
-                    return answer::refused(StatusCode::TOO_MANY_REQUESTS, &why);
+            None => match self.another(org, key).await {
+                Ok(open) => new = Some(Owner { key, _open: open }),
+                Err(why) => {
+                    return answer::retry_after(answer::refused(StatusCode::TOO_MANY_REQUESTS, &why), streams::RETRY_SECONDS);
                 }
-            }
+            },
         }
+        // Answers to POST come on streams as well, but end with the call.
+        let waits = if parts.method == Method::GET {
+            match streams.open(org) {
+                Ok(open) => Some(open),
+                Err(used_up) => return streams::refused(used_up),
+            }
+        } else {
+            None
+        };
         let ending = parts.method == Method::DELETE;
-        let mut response = self.handle(parts, body, Caller { actor, view }, watch).await;
-        if ending && response.status() == StatusCode::ACCEPTED {
+        let mut response = self.handle(parts, body, caller, waits, watch).await;
+        let ended = ending && response.status() == StatusCode::ACCEPTED;
+        if ended {
             // Some clients take 200, 204 and 405 alone for "ended".
             *response.status_mut() = StatusCode::NO_CONTENT;
         }
         match id {
             None => {
-                if let Some(new) = response.headers().get(SESSION_ID).and_then(|v| v.to_str().ok()) {
-                    self.owners.lock().insert(new.to_owned(), key);
+                let id = response.headers().get(SESSION_ID).and_then(|v| v.to_str().ok());
+                if let (Some(id), Some(owner)) = (id, new) {
+                    self.owners.lock().insert(id.to_owned(), owner);
                 }
             }
-            // It ended by itself.
-            Some(id) if response.status() == StatusCode::NOT_FOUND => {
+            // Or it had ended by itself.
+            Some(id) if ended || response.status() == StatusCode::NOT_FOUND => {
                 self.owners.lock().remove(&id);
             }
             Some(_) => {}
@@ -135,25 +177,35 @@ impl Rest {
         response
     }
 
-    /// Whether the key may open one more session.
-    async fn room(&self, key: KeyId) -> Result<(), Refusal> {
-        let full = |owners: &HashMap<String, KeyId>| {
-            owners.len() >= MAX_SESSIONS || owners.values().filter(|k| **k == key).count() >= MAX_SESSIONS_PER_KEY
-        };
-        if !full(&self.owners.lock()) {
-            return Ok(());
+    /// The right to one more session.
+    async fn another(&self, org: OrgId, key: KeyId) -> Result<Taken, Refusal> {
+        if let Ok(open) = self.take(org, key) {
+            return Ok(open);
         }
-        let live = self.manager.sessions.read().await;
-        let mut owners = self.owners.lock();
-        owners.retain(|id, _| live.contains_key(id.as_str()));
-        if full(&owners) {
-            return Err(refusal(Code::RateLimited, "Too many sessions are open.")
-                .next("End sessions that are not used (DELETE), or wait."));
+        {
+            let live = self.manager.sessions.read().await;
+            self.owners.lock().retain(|id, _| live.contains_key(id.as_str()));
         }
-        Ok(())
+        self.take(org, key)
     }
 
-    async fn handle(&self, mut parts: Parts, body: Bytes, caller: Caller, watch: Watch) -> Response {
+    fn take(&self, org: OrgId, key: KeyId) -> Result<Taken, Refusal> {
+        let end = "End sessions that are not used (DELETE with their Mcp-Session-Id). They end by themselves after 30 minutes of silence.";
+        let of_key = self.owners.lock().values().filter(|owner| owner.key == key).count();
+        if of_key >= MAX_SESSIONS_PER_KEY {
+            return Err(refusal(Code::RateLimited, format!("This key has {MAX_SESSIONS_PER_KEY} sessions open.")).next(end));
+        }
+        self.shares.take(org, 1).map_err(|used_up| match used_up {
+            UsedUp::Organization => {
+                let message = format!("Your organization has {MAX_SESSIONS_PER_ORGANIZATION} sessions open.");
+                refusal(Code::RateLimited, message).next(end)
+            }
+            UsedUp::Node => refusal(Code::RateLimited, "All sessions of this server are taken.")
+                .next("Try again later, and tell the operator if it lasts: clients work without sessions too."),
+        })
+    }
+
+    async fn handle(&self, mut parts: Parts, body: Bytes, caller: Caller, waits: Option<Taken>, watch: Watch) -> Response {
         // The key goes no further than the edge.
         parts.headers.remove(header::AUTHORIZATION);
         parts.headers.remove("x-api-key");
@@ -167,26 +219,11 @@ impl Rest {
             return Response::from_parts(head, Body::new(body));
         }
         head.headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-        let open = Open::new(&self.metrics);
         let over = Box::pin(async move {
-            let _open = open;
+            let _waits = waits;
             watch.until_over().await;
         });
         Response::from_parts(head, Body::from_stream(Body::new(body).into_data_stream().take_until(over)))
-    }
-}
-
-/// Counts an open stream as long as it lives.
-pub(crate) struct Open(Arc<Metrics>);
-impl Open {
-    pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
-        metrics.streams.inc();
-        Self(Arc::clone(metrics))
-    }
-}
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.streams.dec();
     }
 }
 
@@ -212,16 +249,22 @@ fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
 }
 
 impl Handler {
+    #[cfg_attr(feature = "conformance", expect(dead_code, reason = "the fixture offers its own"))]
+    fn offers(&self, context: &RequestContext<RoleServer>) -> Result<Offers, ErrorData> {
+        let Caller { actor, view, .. } = caller(context)?;
+        Ok(Offers { dispatch: Arc::clone(&self.dispatch), actor, view })
+    }
     async fn call(
         &self,
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Caller { actor, view } = caller(context)?;
+        let Caller { actor, view, room } = caller(context)?;
         let meter = self.metrics.call(actor.facade());
         let arguments = request.arguments.map_or(serde_json::Value::Null, serde_json::Value::Object);
         let call = dispatch::Call { actor, view, name: request.name.into_owned(), arguments };
-        let mut held = Held::new(self.dispatch.call(call), meter, true);
+        let room = room.lock().take();
+        let mut held = Held::new(self.dispatch.call(call), meter, true, room);
         let mut progress = held.progress();
         let token = context.meta.get_progress_token();
         let mut sent = None;
@@ -290,7 +333,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<rmcp::model::InitializeResult, ErrorData> {
         context.peer.set_peer_info(request.clone());
-        let Caller { actor, view } = caller(&context)?;
+        let Caller { actor, view, .. } = caller(&context)?;
         let mut info = self.negotiate_initialize(&request)?;
         info.instructions = Some(self.dispatch.instructions(&actor, &view));
         Ok(info)
@@ -304,7 +347,7 @@ impl ServerHandler for Handler {
         if request.is_some_and(|r| r.cursor.is_some()) {
             return Err(ErrorData::invalid_params("This cursor is not known: the list has one page.", None));
         }
-        let Caller { actor, view } = caller(&context)?;
+        let Caller { actor, view, .. } = caller(&context)?;
         let mut list = Vec::new();
         self.dispatch.write_list(&actor, &view, &mut list);
         conformance::add_tools(&mut list);

@@ -7,6 +7,8 @@ use kernel::Code;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+/// Ours, from the range that JSON-RPC leaves to servers: the body was not read because there was no room for it.
+pub(crate) const NO_ROOM: i32 = -32000;
 pub(crate) const PARSE_ERROR: i32 = -32700;
 pub(crate) const INVALID_REQUEST: i32 = -32600;
 pub(crate) const METHOD_NOT_FOUND: i32 = -32601;
