@@ -114,6 +114,7 @@ struct Parts {
     registry: Arc<Registry>,
     keys: Arc<identity::Keys>,
     idempotency: store::idempotency::Idempotency,
+    operations: store::operations::Operations,
     dispatch: Arc<dispatch::Dispatch>,
     pool: backends::odoo::Pool,
 }
@@ -124,6 +125,7 @@ impl Parts {
             registry: Arc::clone(&node.registry),
             keys: Arc::clone(&node.keys),
             idempotency: node.idempotency.clone(),
+            operations: node.operations.clone(),
             dispatch: Arc::clone(&node.dispatch),
             pool: node.pool.clone(),
         })
@@ -135,6 +137,12 @@ impl Parts {
             Ok(calls) => tracing::warn!(calls, "calls whose process ended are unknown in the audit"),
             Err(error) => logged("sweeping the audit", &error),
         }
+        let keys = &self.keys;
+        self.dispatch
+            .take_over(&|orphan| {
+                keys.resume(orphan.operation.key, orphan.address, orphan.session).map_err(|denied| denied.reason.refusal())
+            })
+            .await;
     }
 
     async fn uses(&self) {
@@ -157,6 +165,9 @@ impl Parts {
         match self.idempotency.clean(now).await {
             Ok(rows) => tracing::debug!(rows, "expired idempotency keys are gone"),
             Err(error) => logged("cleaning up idempotency keys", &error),
+        }
+        if let Err(error) = self.operations.clean().await {
+            logged("cleaning up operations", &error);
         }
         // Readers poll each second and read everything every twenty.
         if let Err(error) = events::prune(&self.admin.db, now - TimeDelta::hours(24)).await {

@@ -1,18 +1,26 @@
 //! Who gets what: from the settings to the store, and from the store to a server.
-use std::{os::unix::fs::DirBuilderExt as _, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    os::unix::fs::DirBuilderExt as _,
+    sync::Arc,
+};
 
 use admin::{Admin, By};
-use backends::odoo::{Credential, Credentials, Pool, PoolSettings};
+use backends::{
+    odoo::{Credential, Credentials, Pool, PoolSettings},
+    posthog,
+};
 use dispatch::Dispatch;
 use futures_util::future::BoxFuture;
 use gateway::{Gateway, Gauge};
 use identity::Keys;
-use kernel::{Code, Instance, Networks, RpcConnection, Sources, refusal};
+use kernel::{Code, Instance, Networks, RpcConnection, SecretString, Sources, refusal};
 use store::{
     Db, DbUrl, Engine,
     audit::{Audit, AuditSettings, AuditTask},
     credentials::CredentialStore,
     idempotency::Idempotency,
+    operations::Operations,
     registry::Registry,
     secrets,
     security::{SecurityEvents, SecurityTask},
@@ -53,6 +61,7 @@ impl Base {
             vault,
             sources,
             networks: Networks::new(settings.instance_networks.clone()),
+            calls_per_minute: settings.calls_per_minute,
             tools: tools::CATALOGUE.iter().map(|t| t.facts.name).collect(),
         };
         Ok(Self { admin, by: By::Host { login: login() } })
@@ -67,8 +76,21 @@ impl Base {
         Ok(pending)
     }
 
+    /// Takes the addresses at which this process listens out of those that instances may live at.
+    pub fn listens_at(&mut self, bound: Vec<SocketAddr>) {
+        let networks = std::mem::take(&mut self.admin.networks);
+        self.admin.networks = networks.with_listeners(bound, local);
+    }
+
     pub async fn close(&self) {
         self.admin.db.close().await;
+    }
+
+    /// The ways to instances' PostHogs, with the keys of the store.
+    pub fn posthog(&self) -> posthog::Pool {
+        let Admin { db, vault, sources, networks, .. } = &self.admin;
+        let store = CredentialStore::new(db.clone(), vault.clone(), sources.clone());
+        posthog::Pool::new(Arc::new(Stored(store)), networks.clone())
     }
 
     /// The ways into instances, with the secrets of the store.
@@ -91,6 +113,30 @@ async fn connect(settings: &Settings) -> Result<Db> {
         })?;
     }
     Ok(Db::open(&settings.database_url).await?)
+}
+
+/// Whether an address is one of this machine's, however it came to it and since when: a socket can be bound to it. Where the system
+/// lets sockets be bound to any address, it is one from which the machine would speak to itself.
+fn local(address: IpAddr) -> bool {
+    let bound = |to: IpAddr| match UdpSocket::bind((to, 0)) {
+        Ok(_) => true,
+        Err(error) => error.kind() != std::io::ErrorKind::AddrNotAvailable,
+    };
+    // Reserved for documentation, so nobody's.
+    let (nobody, any): (IpAddr, IpAddr) = match address {
+        IpAddr::V4(_) => (Ipv4Addr::new(192, 0, 2, 1).into(), Ipv4Addr::UNSPECIFIED.into()),
+        IpAddr::V6(_) => (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(), Ipv6Addr::UNSPECIFIED.into()),
+    };
+    if !bound(address) {
+        return false;
+    }
+    // Connecting a datagram socket sends nothing; it only chooses the way.
+    let spoken_from = || -> std::io::Result<IpAddr> {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((address, 9))?;
+        Ok(socket.local_addr()?.ip())
+    };
+    !bound(nobody) || address.is_loopback() || spoken_from().is_ok_and(|from| from == address)
 }
 
 /// The name of whoever runs the process, for the main audit log.
@@ -134,6 +180,18 @@ impl Credentials for Stored {
     }
 }
 
+impl posthog::Keys for Stored {
+    fn open<'a>(&'a self, instance: &'a Instance) -> BoxFuture<'a, kernel::Result<SecretString>> {
+        Box::pin(async move {
+            self.0.posthog_key(instance.org, instance.id).await?.ok_or_else(|| {
+                refusal(Code::NotConfigured, format!("{} has no PostHog key any more.", instance.slug))
+                    .next(format!("An administrator gives it again: ocore instance update {} --posthog-key-stdin", instance.slug))
+                    .into()
+            })
+        })
+    }
+}
+
 /// Everything that a serving process is made of, in the order in which it is taken apart again.
 pub struct Node {
     pub base: Base,
@@ -141,6 +199,7 @@ pub struct Node {
     pub keys: Arc<Keys>,
     pub pool: Pool,
     pub idempotency: Idempotency,
+    pub operations: Operations,
     pub dispatch: Arc<Dispatch>,
     pub gateway: Arc<Gateway>,
     pub shutdown: CancellationToken,
@@ -164,13 +223,16 @@ impl Node {
         let (audit, audit_task) = Audit::start(db.clone(), sources.clone(), audit_settings);
         let (security, security_task) = SecurityEvents::start(db.clone(), sources.clone());
         let idempotency = Idempotency::new(db.clone(), vault.clone(), sources.clone());
+        let operations = Operations::new(db.clone(), vault.clone(), sources.clone(), node_name());
         let pool = base.pool();
         let keys = Arc::new(Keys::new(Arc::clone(&registry), sources.clone()));
         let dispatch = Dispatch::new(dispatch::Parts {
             registry: Arc::clone(&registry),
             audit: audit.clone(),
             idempotency: idempotency.clone(),
+            operations: operations.clone(),
             pool: pool.clone(),
+            posthog: base.posthog(),
             sources: sources.clone(),
             signing_key: *signing_key,
             default_per_minute: Some(settings.calls_per_minute),
@@ -195,7 +257,20 @@ impl Node {
             shutdown: shutdown.clone(),
         })
         .map_err(|e| Failure::because("The HTTP surface could not be made", &e))?;
-        Ok(Self { base, registry, keys, pool, idempotency, dispatch, gateway, shutdown, changes, audit_task, security_task })
+        Ok(Self {
+            base,
+            registry,
+            keys,
+            pool,
+            idempotency,
+            operations,
+            dispatch,
+            gateway,
+            shutdown,
+            changes,
+            audit_task,
+            security_task,
+        })
     }
 
     /// Writes what waits and closes the store. Calls must have ended.
@@ -242,4 +317,16 @@ fn node_name() -> String {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let host = host.trim();
     format!("{}:{}", if host.is_empty() { "host" } else { host }, std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_this_machine() {
+        for (address, here) in [("127.0.0.1", true), ("127.0.0.53", true), ("192.0.2.7", false), ("8.8.8.8", false)] {
+            assert_eq!(local(address.parse().unwrap()), here, "{address}");
+        }
+    }
 }

@@ -28,6 +28,8 @@ pub struct Common {
     /// The most bytes of an answer.
     pub max_bytes: usize,
     pub context: OdooContext,
+    /// All arguments as they came, for an operation that another process may have to go on with; empty for ordinary calls.
+    pub whole: String,
 }
 
 fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
@@ -36,6 +38,7 @@ fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
 
 /// Splits the arguments into the common ones and the tool's own.
 pub fn split(arguments: Value, entry: &Entry, permissions: &Permissions) -> Result<(Common, Value)> {
+    let whole = if entry.tool.operation_seconds > 0 { arguments.to_string() } else { String::new() };
     let mut own = match arguments {
         Value::Null => Map::new(),
         Value::Object(map) => map,
@@ -88,6 +91,7 @@ pub fn split(arguments: Value, entry: &Entry, permissions: &Permissions) -> Resu
         deadline: Duration::from_secs(seconds),
         max_bytes,
         context: context(taken.get("context"), permissions)?,
+        whole,
     };
     // The kind refusal, before anything is decoded; the handles hold the same again, with certainty.
     for name in ["model", "method"] {

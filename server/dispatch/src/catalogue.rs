@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use store::registry::Snapshot;
 use tools::contract::Tool;
 
+use crate::auto_context::{self, AutoContext};
+
 /// One tool, ready to be listed and called.
 pub struct Entry {
     pub tool: &'static Tool,
@@ -16,6 +18,8 @@ pub struct Entry {
     pub properties: Vec<String>,
     /// Everything behind `{"name":"` and the instance's prefix.
     tail: String,
+    /// Where in it the description ends, of the tool that carries auto-context.
+    carries: Option<usize>,
 }
 
 pub struct Catalogue {
@@ -55,7 +59,14 @@ fn entry(tool: &'static Tool) -> Entry {
     });
     // `{"title":…}` becomes `name","title":…}`.
     let tail = tail.to_string().replacen('{', &format!("{}\",", tool.facts.name), 1);
-    Entry { tool, properties, tail }
+    let carries = (tool.facts.name == auto_context::TOOL).then(|| description_end(&tail, &description)).flatten();
+    Entry { tool, properties, tail, carries }
+}
+
+fn description_end(tail: &str, description: &Value) -> Option<usize> {
+    let member = format!("\"description\":{description}");
+    // Before the quote that closes it.
+    tail.find(&member).map(|at| at + member.len() - 1)
 }
 
 /// Adds the common arguments that a model needs. The others are accepted, and explained once in the server's instructions.
@@ -142,7 +153,7 @@ impl View {
     fn shows_instance(&self, slug: &str) -> bool {
         self.one.as_deref().is_none_or(|one| one == slug) && self.instances.as_ref().is_none_or(|set| set.contains(slug))
     }
-    fn shows_category(&self, category: Category) -> bool {
+    pub(crate) fn shows_category(&self, category: Category) -> bool {
         self.categories.as_ref().is_none_or(|set| set.contains(&category))
     }
     /// The instances of this view that the actor may see, archived ones aside.
@@ -169,21 +180,31 @@ impl Catalogue {
     /// The tools that [`policy::decide`] permits, platform first, then by instance.
     pub fn list<'a>(&'a self, actor: &Arc<Actor>, view: &View, snapshot: &Snapshot, now: Timestamp) -> Vec<Listed<'a>> {
         let mut listed = Vec::new();
-        self.each(actor, view, snapshot, now, |prefix, entry| listed.push(Listed { prefix: prefix.to_owned(), entry }));
+        self.each(actor, view, snapshot, now, |prefix, entry, _| listed.push(Listed { prefix: prefix.to_owned(), entry }));
         listed
     }
 
-    /// Writes the JSON array of the listed tools, allocating nothing but the growth of `out`.
+    /// Writes the JSON array of the listed tools, allocating nothing but the growth of `out` and what auto-context adds.
     pub fn write_list(&self, actor: &Arc<Actor>, view: &View, snapshot: &Snapshot, now: Timestamp, out: &mut Vec<u8>) {
         out.push(b'[');
         let mut first = true;
-        self.each(actor, view, snapshot, now, |prefix, entry| {
+        let known = self.get(auto_context::TOOL).and_then(|e| AutoContext::of(actor, e.tool, snapshot));
+        self.each(actor, view, snapshot, now, |prefix, entry, instance| {
             if !std::mem::take(&mut first) {
                 out.push(b',');
             }
             out.extend_from_slice(b"{\"name\":\"");
             out.extend_from_slice(prefix.as_bytes());
-            out.extend_from_slice(entry.tail.as_bytes());
+            let about = entry.carries.and_then(|at| Some((entry.tail.split_at_checked(at)?, known.as_ref()?.about(instance?)?)));
+            match about {
+                None => out.extend_from_slice(entry.tail.as_bytes()),
+                Some(((head, rest), about)) => {
+                    out.extend_from_slice(head.as_bytes());
+                    out.push(b' ');
+                    out.extend_from_slice(auto_context::inside_json(&about).as_bytes());
+                    out.extend_from_slice(rest.as_bytes());
+                }
+            }
         });
         out.push(b']');
     }
@@ -194,13 +215,13 @@ impl Catalogue {
         view: &View,
         snapshot: &Snapshot,
         now: Timestamp,
-        mut take: impl FnMut(&str, &'a Entry),
+        mut take: impl FnMut(&str, &'a Entry, Option<&Instance>),
     ) {
         if !view.is_one() {
             for entry in self.entries.iter().filter(|e| !e.tool.facts.on_instance() && view.shows_category(e.tool.facts.category))
             {
                 if policy::decide(actor, &entry.tool.facts, None, now).is_ok() {
-                    take("", entry);
+                    take("", entry, None);
                 }
             }
         }
@@ -209,7 +230,7 @@ impl Catalogue {
             for entry in self.entries.iter().filter(|e| e.tool.facts.on_instance() && view.shows_category(e.tool.facts.category))
             {
                 if policy::decide(actor, &entry.tool.facts, Some(instance), now).is_ok() {
-                    take(&prefix, entry);
+                    take(&prefix, entry, Some(instance));
                 }
             }
         }

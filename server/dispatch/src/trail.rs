@@ -2,7 +2,8 @@
 use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use kernel::{
-    Actor, CallId, Code, Facade, Fault, Instance, KeyId, OrgId, Refusal, Result, Sources, Timestamp, UserId, WritePermit, redact,
+    Actor, CallId, Category, Code, Facade, Fault, Instance, KeyId, OrgId, Refusal, Result, Sources, Timestamp, UserId,
+    WritePermit, redact,
 };
 use serde_json::{Map, Value};
 use store::audit::{Audit, Began, CallEnd, CallRow, Outcome};
@@ -57,6 +58,9 @@ pub(crate) struct Trail {
     pub began: Option<Began>,
     /// Whether only a rate stopped it: those rows are folded.
     pub rate_refused: bool,
+    /// Whether an operation completes the row, and not this call.
+    pub handed_over: bool,
+    pub category: Option<Category>,
     started: tokio::time::Instant,
 }
 impl Trail {
@@ -78,10 +82,11 @@ impl Trail {
             arguments: kept(arguments),
             started_at: sources.now(),
         };
-        Self { row, began: None, rate_refused: false, started: tokio::time::Instant::now() }
+        Self { row, began: None, rate_refused: false, handed_over: false, category: None, started: tokio::time::Instant::now() }
     }
     pub fn resolved(&mut self, tool: &'static Tool, instance: Option<&Arc<Instance>>) {
         self.row.tool = Cow::Borrowed(tool.facts.name);
+        self.category = Some(tool.facts.category);
         self.row.category = Some(tool.facts.category.as_str());
         self.row.access = tool.facts.access.as_str();
         self.row.instance = instance.map(|i| i.id);
@@ -90,6 +95,12 @@ impl Trail {
     pub fn started_at(&self) -> Timestamp {
         self.row.started_at
     }
+    /// What a probe found: this call of a tool that is listed as a read writes.
+    pub fn writes(&mut self) {
+        if self.row.access == "read" {
+            self.row.access = "write";
+        }
+    }
     /// What the arguments decided: this call reads.
     pub fn reads(&mut self) {
         self.row.access = "read";
@@ -97,6 +108,18 @@ impl Trail {
     /// Stage 7: the row is committed before anything happens.
     pub async fn begin(&mut self, audit: &Audit, permit: &WritePermit) -> Result<Began> {
         audit.begin(permit, self.row.clone()).await
+    }
+    /// The trail of the operation that goes on when the call has ended.
+    pub fn hand_over(&mut self) -> Self {
+        self.handed_over = true;
+        Self {
+            row: self.row.clone(),
+            began: self.began.take(),
+            rate_refused: false,
+            handed_over: false,
+            category: self.category,
+            started: self.started,
+        }
     }
     /// Stage 10. A write's end is committed when this returns; a read's or refusal's row is queued.
     pub async fn close(

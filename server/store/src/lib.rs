@@ -2,7 +2,9 @@
 
 pub mod audit;
 pub mod audit_log;
+pub mod caller;
 pub mod calls;
+pub mod cooldowns;
 pub mod credentials;
 mod db;
 mod error;
@@ -10,12 +12,16 @@ pub mod events;
 pub mod idempotency;
 pub mod instances;
 pub mod keys;
+pub mod knowledge;
+pub mod ledger;
 mod migrations;
+pub mod operations;
 pub mod orgs;
 pub mod registry;
 pub mod secrets;
 pub mod security;
 pub mod servers;
+pub mod summaries;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]

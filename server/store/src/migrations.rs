@@ -21,6 +21,11 @@ macro_rules! migrations {
 }
 migrations! {
     1 "0001_registry",
+    2 "0002_knowledge",
+    3 "0003_ledger",
+    4 "0004_posthog",
+    5 "0005_operations",
+    7 "0007_cooldowns",
 }
 
 fn build(engine: Engine) -> Migrator {
@@ -43,6 +48,12 @@ pub(crate) fn of(engine: Engine) -> &'static Migrator {
         Engine::Sqlite => &SQLITE,
         Engine::Postgres => &POSTGRES,
     }
+}
+
+/// All of SQLite's statements, for tests that look at the schema.
+#[cfg(test)]
+pub(crate) fn sqlite_text() -> String {
+    ALL.iter().map(|(_, _, sqlite, _)| *sqlite).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -156,6 +156,73 @@ impl Ids {
 }
 published!(Ids, {"type": "array", "items": {"type": "integer"}});
 
+/// The database id of one record. Also taken as a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct RecordId(pub i64);
+impl<'de> Deserialize<'de> for RecordId {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let told = Value::deserialize(d)?;
+        // PostgreSQL's integer is as far as ids go.
+        let id = told.as_i64().or_else(|| told.as_str()?.trim().parse().ok()).filter(|id| (1..=i64::from(i32::MAX)).contains(id));
+        id.map(Self).ok_or_else(|| D::Error::custom("an id is a positive whole number such as 7"))
+    }
+}
+published!(RecordId, {"type": "integer"});
+
+/// Which records by their field `active`. Also taken as true and false.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shown {
+    Active,
+    Archived,
+    All,
+}
+impl<'de> Deserialize<'de> for Shown {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        match Value::deserialize(d)? {
+            Value::Bool(true) => Ok(Self::Active),
+            Value::Bool(false) => Ok(Self::Archived),
+            Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Ok(Self::Active),
+            Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Ok(Self::Archived),
+            Value::String(text) if text.trim().eq_ignore_ascii_case("all") => Ok(Self::All),
+            _ => Err(D::Error::custom("this is \"true\", \"false\" or \"all\"")),
+        }
+    }
+}
+impl Shown {
+    /// None for all.
+    pub const fn flag(self) -> Option<bool> {
+        match self {
+            Self::Active => Some(true),
+            Self::Archived => Some(false),
+            Self::All => None,
+        }
+    }
+}
+published!(Shown, {"type": "string", "enum": ["true", "false", "all"]});
+
+/// Words to look for: at most 200 characters, spaces around them left out. Nothing at all looks for everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct SearchWords(Option<String>);
+impl<'de> Deserialize<'de> for SearchWords {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        let text = text.trim();
+        if text.chars().count() > 200 || text.chars().any(char::is_control) {
+            return Err(D::Error::custom("at most 200 characters, none of them a control character"));
+        }
+        Ok(Self((!text.is_empty()).then(|| text.to_owned())))
+    }
+}
+impl SearchWords {
+    pub fn get(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+published!(SearchWords, {"type": "string"});
+
 /// Any JSON value, where Odoo's method decides.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -186,6 +253,21 @@ mod tests {
         assert_eq!(read::<Values>(json!("{\"a\":1}")).unwrap().0.len(), 1);
         assert_eq!(read::<ValuesList>(json!("[{\"a\":1},{}]")).unwrap().0.len(), 2);
         assert_eq!(read::<List>(json!("[1]")).unwrap().0, [1]);
+    }
+
+    #[test]
+    fn one_record_and_which_ones() {
+        assert_eq!(read::<RecordId>(json!("7")).unwrap(), RecordId(7));
+        for bad in [json!(0), json!(-1), json!(99_999_999_999_i64), json!(1.5), json!("a"), json!([7]), json!(true)] {
+            assert!(read::<RecordId>(bad.clone()).unwrap_err().contains("such as 7"), "{bad}");
+        }
+        assert_eq!(read::<Shown>(json!(true)).unwrap().flag(), Some(true));
+        assert_eq!(read::<Shown>(json!("false")).unwrap().flag(), Some(false));
+        assert_eq!(read::<Shown>(json!("All")).unwrap().flag(), None);
+        assert!(read::<Shown>(json!("archived")).is_err() && read::<Shown>(json!(1)).is_err());
+        assert_eq!(read::<SearchWords>(json!(" acme ")).unwrap().get(), Some("acme"));
+        assert_eq!(read::<SearchWords>(json!(" ")).unwrap().get(), None);
+        assert!(read::<SearchWords>(json!("a\u{0}b")).is_err() && read::<SearchWords>(json!("x".repeat(201))).is_err());
     }
 
     #[test]

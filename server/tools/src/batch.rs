@@ -177,27 +177,37 @@ where
 
 #[cfg(test)]
 mod tests {
-    use kernel::{Progress, SystemClock};
+    use std::{net::Ipv4Addr, sync::Arc};
+
+    use kernel::{Actor, Facade, KeyId, OrgId, Permissions, Progress, Role, SessionId, Sources, SystemClock, Verified};
     use tokio::sync::watch;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::contract::Directory;
+    use crate::contract::{Directory, Handles};
 
     fn cx() -> (ReadCx, watch::Receiver<Progress>) {
         let (progress, seen) = watch::channel(Progress::default());
         let now = kernel::Clock::now(&SystemClock);
-        (
-            ReadCx::new(
-                None,
-                Err(refusal(Code::NotConfigured, "none")),
-                Directory::default(),
-                now,
-                CancellationToken::new(),
-                progress,
-            ),
-            seen,
-        )
+        (ReadCx::new(nobody(now), None, Handles::none(), Directory::default(), now, CancellationToken::new(), progress), seen)
+    }
+    #[expect(clippy::disallowed_methods, reason = "a test lets nobody in")]
+    fn nobody(at: kernel::Timestamp) -> Arc<Actor> {
+        let sources = Sources::system();
+        Actor::verified(Verified {
+            org: OrgId::new(&sources),
+            org_slug: "acme".into(),
+            key: KeyId::new(&sources),
+            key_label: "test".into(),
+            user: None,
+            role: Role::Viewer,
+            operator: false,
+            permissions: Arc::new(Permissions::all()),
+            address: Ipv4Addr::LOCALHOST.into(),
+            facade: Facade::Mcp,
+            session: SessionId::new(&sources),
+            at,
+        })
     }
     fn items(n: i64) -> Vec<(Option<i64>, i64)> {
         (1..=n).map(|id| (Some(id), id)).collect()

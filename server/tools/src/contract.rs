@@ -3,7 +3,7 @@ use std::{future::Future, ops::Deref, sync::Arc};
 
 use futures_util::future::BoxFuture;
 pub use kernel::{Access, Category, Changes, Code, Facts, Fault, Plan, Progress, Refusal, Result, refusal};
-use kernel::{Instance, Server, WritePermit};
+use kernel::{Actor, Instance, Server, WritePermit};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{
@@ -69,6 +69,17 @@ pub trait WriteTool: Send + Sync + Sized + 'static {
     /// What `dry_run` and the warning show. Reads only.
     fn plan(&self, cx: &ReadCx) -> impl Future<Output = Result<Plan>> + Send;
     fn call(self, cx: &WriteCx) -> impl Future<Output = Result<Self::Answer>> + Send;
+    /// For [`Tool::operation`]s: ocore ended while the call ran, and this process takes over. `journal` is what the run left
+    /// with [`WriteCx::checkpoint`] last. Goes on, or looks at the instance and tells what became of it.
+    fn resume(self, cx: &WriteCx, journal: Value) -> impl Future<Output = Result<Self::Answer>> + Send {
+        let _ = (cx, journal);
+        async {
+            Err(Fault::unknown(
+                "ocore was stopped while this ran, and nothing tells how far it came.",
+                "Look at what it was to change before you call again.",
+            ))
+        }
+    }
 }
 /// The arguments decide: each half carries the proof that `split` found (a method of the read list, a parsed SELECT).
 pub trait MixedTool: Args {
@@ -81,9 +92,18 @@ pub enum Split<R, W> {
     Read(R),
     Write(W),
 }
+/// What the instance answers decides, not the arguments: a report that keeps its PDF writes, another only reads.
+pub trait ProbedTool: Args + Send + 'static {
+    type Answer: Answer;
+    type Read: ReadTool<Answer = Self::Answer>;
+    type Write: WriteTool<Answer = Self::Answer>;
+    /// Looks, by reads only. The write half passes the guard, the confirmation and the audit like any other write.
+    fn probe(self, cx: &ReadCx) -> impl Future<Output = Result<Split<Self::Read, Self::Write>>> + Send;
+}
 
 // ---- erased, for dispatch
 
+#[derive(Clone)]
 pub struct Reply {
     /// Serialized once; parsed again only when it must be cut or rendered.
     pub body: Box<RawValue>,
@@ -104,6 +124,22 @@ pub struct Content {
 pub enum Prepared {
     Read(Box<dyn PreparedRead>),
     Write(Box<dyn PreparedWrite>),
+    /// Not known yet: the instance is asked first.
+    Probe(Box<dyn PreparedProbe>),
+}
+pub trait PreparedProbe: Send {
+    /// Gives one of the other two.
+    fn probe(self: Box<Self>, cx: &ReadCx) -> BoxFuture<'_, Result<Prepared>>;
+}
+impl<T: ProbedTool> PreparedProbe for T {
+    fn probe(self: Box<Self>, cx: &ReadCx) -> BoxFuture<'_, Result<Prepared>> {
+        Box::pin(async move {
+            Ok(match ProbedTool::probe(*self, cx).await? {
+                Split::Read(r) => Prepared::Read(Box::new(r)),
+                Split::Write(w) => Prepared::Write(Box::new(w)),
+            })
+        })
+    }
 }
 pub trait PreparedRead: Send {
     fn run(self: Box<Self>, cx: &ReadCx) -> BoxFuture<'_, Result<Reply>>;
@@ -112,6 +148,7 @@ pub trait PreparedWrite: Send + Sync {
     fn needs_confirm(&self) -> bool;
     fn preview<'a>(&'a self, cx: &'a ReadCx) -> BoxFuture<'a, Result<Plan>>;
     fn run(self: Box<Self>, cx: &WriteCx) -> BoxFuture<'_, Result<Reply>>;
+    fn resume(self: Box<Self>, cx: &WriteCx, journal: Value) -> BoxFuture<'_, Result<Reply>>;
 }
 impl<T: ReadTool> PreparedRead for T {
     fn run(self: Box<Self>, cx: &ReadCx) -> BoxFuture<'_, Result<Reply>> {
@@ -127,6 +164,9 @@ impl<T: WriteTool> PreparedWrite for T {
     }
     fn run(self: Box<Self>, cx: &WriteCx) -> BoxFuture<'_, Result<Reply>> {
         Box::pin(async move { reply((*self).call(cx).await?) })
+    }
+    fn resume(self: Box<Self>, cx: &WriteCx, journal: Value) -> BoxFuture<'_, Result<Reply>> {
+        Box::pin(async move { reply(WriteTool::resume(*self, cx, journal).await?) })
     }
 }
 fn reply<A: Answer>(mut answer: A) -> Result<Reply> {
@@ -163,6 +203,8 @@ pub struct Tool {
     pub per_minute: Option<u32>,
     /// The shortest deadline, whatever `timeout_seconds` says.
     pub least_seconds: u64,
+    /// Long work: it goes on after the deadline and without the client, for so many seconds at most. 0 for ordinary calls.
+    pub operation_seconds: u64,
     pub input: fn() -> Schema,
     pub output: fn() -> Schema,
     pub prepare: fn(Value) -> Result<Prepared>,
@@ -182,6 +224,7 @@ const fn tool(
         lifts: &[],
         per_minute: None,
         least_seconds: 0,
+        operation_seconds: 0,
         input,
         output,
         prepare,
@@ -222,6 +265,17 @@ pub const fn mixed<T: MixedTool>(title: &'static str) -> Tool {
         },
     )
 }
+/// A tool of which the instance decides whether it reads or writes; listed as a read.
+pub const fn probed<T: ProbedTool>(title: &'static str) -> Tool {
+    tool(
+        title,
+        Access::Read,
+        Access::Read,
+        <T::Write as WriteTool>::CHANGES,
+        [schema::input::<T>, schema::output::<<T as ProbedTool>::Answer>],
+        |v| Ok(Prepared::Probe(Box::new(decode::<T>(v)?))),
+    )
+}
 impl Tool {
     /// Names the block-listed models that this tool is the dedicated way to.
     #[must_use]
@@ -239,6 +293,13 @@ impl Tool {
     #[must_use]
     pub const fn at_least_seconds(mut self, seconds: u64) -> Self {
         self.least_seconds = seconds;
+        self
+    }
+    /// Makes the call an operation: at its deadline, or when the client is gone, it answers "running" and goes on, for at most
+    /// `seconds`; the same call attaches to it again.
+    #[must_use]
+    pub const fn operation(mut self, seconds: u64) -> Self {
+        self.operation_seconds = seconds;
         self
     }
     #[must_use]
@@ -260,12 +321,30 @@ pub struct Directory {
     pub operator: bool,
 }
 
+/// The ways out of a call, each bound to its tenant, instance and scope. Dispatch opens those that the tool's category works with.
+pub struct Handles {
+    /// Or why there is none, said when a tool asks for it.
+    pub odoo: std::result::Result<backends::odoo::Reader, Refusal>,
+    pub knowledge: Option<store::knowledge::Knowledge>,
+    pub ledger: Option<store::ledger::Ledger>,
+    pub cooldowns: Option<store::cooldowns::Cooldowns>,
+    /// Or why there is none.
+    pub posthog: Option<std::result::Result<backends::posthog::Reader, Refusal>>,
+}
+#[cfg(test)]
+impl Handles {
+    /// No way out at all.
+    pub fn none() -> Self {
+        let odoo = Err(refusal(Code::NotConfigured, "none"));
+        Self { odoo, knowledge: None, ledger: None, cooldowns: None, posthog: None }
+    }
+}
+
 /// The reading side of a call. Owned, so that the run can outlive the connection that asked for it.
 pub struct ReadCx {
+    actor: Arc<Actor>,
     instance: Option<Arc<Instance>>,
-    odoo: Option<backends::odoo::Reader>,
-    /// Why there is no reader, said when a tool asks for one.
-    no_odoo: Option<Refusal>,
+    handles: Handles,
     directory: Directory,
     now: kernel::Timestamp,
     pub cancel: CancellationToken,
@@ -273,31 +352,53 @@ pub struct ReadCx {
 }
 impl ReadCx {
     pub fn new(
+        actor: Arc<Actor>,
         instance: Option<Arc<Instance>>,
-        odoo: std::result::Result<backends::odoo::Reader, Refusal>,
+        handles: Handles,
         directory: Directory,
         now: kernel::Timestamp,
         cancel: CancellationToken,
         progress: watch::Sender<Progress>,
     ) -> Self {
-        let (odoo, no_odoo) = match odoo {
-            Ok(reader) => (Some(reader), None),
-            Err(why) => (None, Some(why)),
-        };
-        Self { instance, odoo, no_odoo, directory, now, cancel, progress }
+        Self { actor, instance, handles, directory, now, cancel, progress }
+    }
+    /// Whether the caller could call this tool on this instance: what is shown of others' work goes by it.
+    pub fn may_call(&self, tool: &str) -> bool {
+        crate::CATALOGUE.iter().find(|t| t.facts.name == tool).is_some_and(|t| {
+            let at = t.facts.on_instance().then_some(self.instance.as_deref()).flatten();
+            kernel::policy::decide(&self.actor, &t.facts, at, self.now).is_ok()
+        })
+    }
+    /// Whether the caller may read records of this model at all, as far as its policy says.
+    pub fn may_read(&self, model: &str) -> bool {
+        self.handles.odoo.as_ref().is_ok_and(|odoo| odoo.scope().readable(model).is_ok())
     }
     /// The instance that the call names.
     pub fn instance(&self) -> Result<&Arc<Instance>> {
         self.instance.as_ref().ok_or_else(|| Fault::failed("a platform tool asked for an instance"))
     }
     pub fn odoo(&self) -> Result<&backends::odoo::Reader> {
-        self.odoo.as_ref().ok_or_else(|| self.no_rpc().into())
+        self.handles.odoo.as_ref().map_err(|why| why.clone().into())
     }
-    fn no_rpc(&self) -> Refusal {
-        self.no_odoo.clone().unwrap_or_else(|| {
-            refusal(Code::NotConfigured, "This instance has no RPC connection.")
-                .next("An administrator adds an Odoo login to the instance.")
-        })
+    /// For tools of the category context.
+    pub fn knowledge(&self) -> Result<&store::knowledge::Knowledge> {
+        self.handles.knowledge.as_ref().ok_or_else(|| Fault::failed("a tool of another category asked for knowledge"))
+    }
+    /// For tools of the category modules.
+    pub fn ledger(&self) -> Result<&store::ledger::Ledger> {
+        self.handles.ledger.as_ref().ok_or_else(|| Fault::failed("a tool of another category asked for the ledger"))
+    }
+    /// For tools of the category system.
+    pub fn cooldowns(&self) -> Result<&store::cooldowns::Cooldowns> {
+        self.handles.cooldowns.as_ref().ok_or_else(|| Fault::failed("a tool of another category asked for cooldowns"))
+    }
+    /// For tools of the category monitoring.
+    pub fn posthog(&self) -> Result<&backends::posthog::Reader> {
+        let posthog = self.handles.posthog.as_ref();
+        posthog
+            .ok_or_else(|| Fault::failed("a tool of another category asked for PostHog"))?
+            .as_ref()
+            .map_err(|why| why.clone().into())
     }
     pub fn directory(&self) -> &Directory {
         &self.directory
@@ -305,6 +406,14 @@ impl ReadCx {
     /// When the call began.
     pub fn now(&self) -> kernel::Timestamp {
         self.now
+    }
+    /// For who waits for the call beside its façade.
+    pub fn watch(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+    /// Passes on the progress of work that another call began.
+    pub fn report(&self, progress: Progress) {
+        self.progress.send_replace(progress);
     }
     /// The newest wins and nothing waits: a façade samples it as often as its protocol likes.
     pub fn progress(&self, done: u64, total: u64) {
@@ -315,18 +424,42 @@ impl ReadCx {
 pub struct WriteCx {
     read: ReadCx,
     permit: WritePermit,
-    odoo: Option<backends::odoo::Writer>,
+    odoo: std::result::Result<backends::odoo::Writer, Refusal>,
+    journal: Option<(store::operations::Operations, kernel::CallId)>,
 }
 impl WriteCx {
     pub fn new(read: ReadCx, permit: WritePermit, _row: &store::audit::Began) -> Self {
-        let odoo = read.odoo.clone().map(|r| backends::odoo::Writer::new(r, &permit));
-        Self { read, permit, odoo }
+        let odoo = read.handles.odoo.as_ref().map(|r| backends::odoo::Writer::new(r.clone(), &permit)).map_err(Clone::clone);
+        Self { read, permit, odoo, journal: None }
+    }
+    /// With a journal: the call is an operation.
+    #[must_use]
+    pub fn journalled(mut self, operations: store::operations::Operations, id: kernel::CallId) -> Self {
+        self.journal = Some((operations, id));
+        self
+    }
+    /// Leaves what another process must know to go on, or to tell what became of it, when this one ends. Committed when it
+    /// returns. Of an ordinary call nothing is kept.
+    pub async fn checkpoint(&self, journal: &Value) -> Result<()> {
+        match &self.journal {
+            Some((operations, id)) => Ok(operations.checkpoint(*id, &journal.to_string()).await?),
+            None => Ok(()),
+        }
     }
     pub fn odoo(&self) -> Result<&backends::odoo::Writer> {
         if self.permit.changes() != Changes::Instance {
             return Err(Fault::failed("a tool that declared another kind of change asked for the instance"));
         }
-        self.odoo.as_ref().ok_or_else(|| self.read.no_rpc().into())
+        self.odoo.as_ref().map_err(|why| why.clone().into())
+    }
+    pub fn knowledge(&self) -> Result<store::knowledge::KnowledgeWriter> {
+        Ok(store::knowledge::KnowledgeWriter::new(self.read.knowledge()?.clone(), &self.permit))
+    }
+    pub fn ledger(&self) -> Result<store::ledger::LedgerWriter> {
+        Ok(store::ledger::LedgerWriter::new(self.read.ledger()?.clone(), &self.permit))
+    }
+    pub fn cooldowns(&self) -> Result<store::cooldowns::CooldownsWriter> {
+        Ok(store::cooldowns::CooldownsWriter::new(self.read.cooldowns()?.clone(), &self.permit))
     }
 }
 impl Deref for WriteCx {

@@ -8,7 +8,14 @@ mod caps;
 pub mod contract;
 mod difflib;
 mod grouping;
+mod knowledge;
+mod module_categories;
+mod module_graph;
+mod module_ops;
+mod module_removal;
+mod posthog;
 mod schema;
+mod users;
 
 use contract::Tool;
 

@@ -38,7 +38,7 @@ fn envelope() -> [(&'static str, Value); 5] {
         ("plan", json!({"type": "object"})),
         ("text", json!({"type": "string"})),
         ("truncated", json!({"type": "object"})),
-        ("operation", json!({"type": "string"})),
+        ("operation", json!({"type": "object"})),
         ("notes", json!({"type": "array", "items": {"type": "string"}})),
     ]
 }

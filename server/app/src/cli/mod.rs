@@ -6,6 +6,8 @@ mod healthcheck;
 pub mod input;
 pub mod instance;
 pub mod key;
+mod knowledge;
+mod operation;
 mod org;
 mod serve;
 mod server;
@@ -77,9 +79,21 @@ pub enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::Key),
+    /// What is known about instances: notes and summaries
+    #[command(subcommand)]
+    Note(Box<knowledge::NoteCommand>),
+    /// Saved searches
+    #[command(subcommand)]
+    Filter(knowledge::FilterCommand),
+    /// Calls that somebody wants to find again
+    #[command(subcommand)]
+    Bookmark(knowledge::BookmarkCommand),
     /// What was done, by whom, and how it ended
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Long work that goes on without the call that began it
+    #[command(subcommand)]
+    Operation(operation::Operation),
     /// Brings the store's tables up to date
     Migrate,
     /// The configuration
@@ -178,7 +192,11 @@ async fn dispatch(command: Command, given: Given) -> Result<Option<Shown>> {
         Command::Server(server) => server.run(&given).await.map(Some),
         Command::Instance(instance) => instance.run(&given).await.map(Some),
         Command::Key(key) => key.run(&given).await.map(Some),
+        Command::Note(note) => note.run(&given).await.map(Some),
+        Command::Filter(filter) => filter.run(&given).await.map(Some),
+        Command::Bookmark(bookmark) => bookmark.run(&given).await.map(Some),
         Command::Audit(audit) => audit.run(&given).await.map(Some),
+        Command::Operation(operation) => operation.run(&given).await.map(Some),
         Command::Migrate => migrate(&given).await.map(Some),
         Command::Config(config) => config.run(&given).await.map(Some),
         Command::Healthcheck(check) => check.run(&given).await.map(Some),

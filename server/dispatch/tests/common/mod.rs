@@ -56,8 +56,10 @@ impl World {
             Parts {
                 registry,
                 audit,
-                idempotency: Idempotency::new(db, vault, sources.clone()),
+                idempotency: Idempotency::new(db.clone(), vault.clone(), sources.clone()),
+                operations: store::operations::Operations::new(db, vault, sources.clone(), "test"),
                 pool: Pool::new(Arc::new(NoCredentials), Networks::default(), PoolSettings::default()),
+                posthog: backends::posthog::Pool::default(),
                 sources: sources.clone(),
                 signing_key: [7; 32],
                 default_per_minute: Some(1_000_000_000),
@@ -65,6 +67,27 @@ impl World {
             tools,
         );
         Self { store, sources, dispatch, org, audit: task }
+    }
+    /// Another process on the same store.
+    #[allow(dead_code, reason = "not every test has two")]
+    pub async fn another(&self, tools: &'static [Tool]) -> Arc<Dispatch> {
+        let (db, sources) = (self.store.db.clone(), self.sources.clone());
+        let vault = Vault::open(&db, KeySource::in_data_dir(self.store.dir.path()), &sources).await.unwrap();
+        let (audit, task) = Audit::start(db.clone(), sources.clone(), AuditSettings::new("another"));
+        // It writes as long as the test lasts.
+        std::mem::forget(task);
+        let parts = Parts {
+            registry: Arc::new(Registry::load(db.clone(), sources.clone()).await.unwrap()),
+            audit,
+            idempotency: Idempotency::new(db.clone(), vault.clone(), sources.clone()),
+            operations: store::operations::Operations::new(db, vault, sources.clone(), "another"),
+            pool: Pool::new(Arc::new(NoCredentials), Networks::default(), PoolSettings::default()),
+            posthog: backends::posthog::Pool::default(),
+            sources,
+            signing_key: [7; 32],
+            default_per_minute: Some(1_000_000_000),
+        };
+        Dispatch::with_tools(parts, tools)
     }
 
     pub fn actor(&self, permissions: Permissions) -> Arc<Actor> {
