@@ -131,6 +131,7 @@ async fn prepare(base: &Base, demo: &Demo, login: Login) -> Result<()> {
                 write_enabled: None,
                 login: Some(login),
                 postgres_url: None,
+                posthog: None,
                 container: None,
                 addons: None,
                 backups: None,

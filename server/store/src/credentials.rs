@@ -107,6 +107,11 @@ impl CredentialStore {
     pub async fn postgres_url(&self, org: OrgId, instance: InstanceId) -> Result<Option<SecretString>> {
         crate::instances::postgres_url(&self.db, &self.vault, org, instance).await
     }
+
+    /// The key of the instance's PostHog, opened.
+    pub async fn posthog_key(&self, org: OrgId, instance: InstanceId) -> Result<Option<SecretString>> {
+        crate::instances::posthog_key(&self.db, &self.vault, org, instance).await
+    }
 }
 
 /// Whether a login of the instance was refused, for lists.

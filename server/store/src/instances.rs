@@ -2,7 +2,10 @@
 //! organization, by whatever name its server goes there.
 use std::path::PathBuf;
 
-use kernel::{Environment, Health, Instance, InstanceId, InstanceState, OrgId, RpcConnection, ServerId, Sources, Timestamp};
+use kernel::{
+    Environment, Health, Instance, InstanceId, InstanceState, OrgId, PostHogConnection, RpcConnection, ServerId, Sources,
+    Timestamp,
+};
 
 use crate::{
     On, Result, Row, StoreError, Tx, args,
@@ -26,6 +29,10 @@ pub(crate) fn read(row: &Row) -> Result<InstanceRow> {
             refused: row.opt_text("credentials.refused_at")?.is_some(),
             generation: row.int("credentials.credential_generation")?,
         }),
+    };
+    let posthog = match row.opt_parsed("instances.posthog_url")? {
+        None => None,
+        Some(url) => Some(PostHogConnection { url, project: row.parsed("instances.posthog_project")? }),
     };
     Ok(InstanceRow {
         name: row.text("instances.name")?,
@@ -51,6 +58,7 @@ pub(crate) fn read(row: &Row) -> Result<InstanceRow> {
             addons: row.opt_text("instances.addons")?.map(PathBuf::from),
             backups: row.opt_text("instances.backups")?.map(PathBuf::from),
             postgres: row.bool("instances.has_postgres")?,
+            posthog,
             concurrency: row.uint("instances.concurrency")?,
             generation: row.int("instances.generation")?,
             created_at: row.time("instances.created_at")?,
@@ -68,7 +76,7 @@ pub(crate) async fn rows(
 ) -> Result<Vec<Row>> {
     let sql = "SELECT i.id, i.org_id, i.server_id, s.name AS server_name, i.slug, i.name, i.url, i.database, i.environment, i.state, \
                i.health, i.version, i.edition, i.write_enabled, i.write_enabled_until, i.checked_at, i.container, i.addons, i.backups, \
-               (i.postgres_url IS NOT NULL) AS has_postgres, i.concurrency, i.generation, i.created_at, i.updated_at, \
+               (i.postgres_url IS NOT NULL) AS has_postgres, i.posthog_url, i.posthog_project, i.concurrency, i.generation, i.created_at, i.updated_at, \
                c.id AS credential_id, c.login, c.dialect, c.refused_at, c.generation AS credential_generation \
                FROM instances i JOIN servers s ON s.id = i.server_id \
                LEFT JOIN credentials c ON c.instance_id = i.id AND c.is_default \
@@ -265,6 +273,49 @@ pub async fn postgres_url(
     let id = id.to_string();
     let place = Place { table: POSTGRES_URL.0, column: POSTGRES_URL.1, row: &id };
     Ok(Some(vault.open_text(place, &row.bytes("instances.postgres_url")?)?))
+}
+
+const POSTHOG_KEY: (&str, &str) = ("instances", "posthog_key");
+
+/// Stores the way into the instance's PostHog, or removes it. Without a key the stored one stays.
+pub async fn set_posthog(
+    tx: &mut Tx,
+    vault: &Vault,
+    org: OrgId,
+    id: InstanceId,
+    to: Option<(&PostHogConnection, Option<&kernel::SecretString>)>,
+    now: Timestamp,
+) -> Result<bool> {
+    use kernel::ExposeSecret as _;
+    let row = id.to_string();
+    let place = Place { table: POSTHOG_KEY.0, column: POSTHOG_KEY.1, row: &row };
+    let key = to.and_then(|(_, key)| key);
+    let sealed = key.map(|k| vault.seal(place, k.expose_secret().as_bytes())).transpose()?;
+    let connection = to.map(|(connection, _)| connection);
+    let changed = tx
+        .execute(
+            "UPDATE instances SET posthog_url = $3, posthog_project = $4, \
+             posthog_key = CASE WHEN CAST($3 AS TEXT) IS NULL THEN NULL ELSE COALESCE($5, posthog_key) END, \
+             generation = generation + 1, updated_at = $6 WHERE id = $1 AND org_id = $2",
+            args![id, org, connection.map(|c| c.url.as_str()), connection.map(|c| c.project.to_string()), sealed, now],
+        )
+        .await?;
+    events::write(tx, Change::Instance, Some(org), id, now).await?;
+    Ok(changed > 0)
+}
+
+/// The key of the instance's PostHog, opened.
+pub async fn posthog_key(
+    on: impl Into<On<'_>>,
+    vault: &Vault,
+    org: OrgId,
+    id: InstanceId,
+) -> Result<Option<kernel::SecretString>> {
+    let sql = "SELECT posthog_key FROM instances WHERE id = $1 AND org_id = $2 AND posthog_key IS NOT NULL";
+    let Some(row) = on.into().fetch_optional(sql, args![id, org]).await? else { return Ok(None) };
+    let id = id.to_string();
+    let place = Place { table: POSTHOG_KEY.0, column: POSTHOG_KEY.1, row: &id };
+    Ok(Some(vault.open_text(place, &row.bytes("instances.posthog_key")?)?))
 }
 
 /// Which instances, of whatever organization, have this container on this endpoint: for the operator's own eyes.

@@ -1,14 +1,20 @@
 //! A login to an instance, tried before anything relies on it.
 use std::{sync::Arc, time::Duration};
 
-use admin::instances::{Check, Login};
+use admin::{
+    instances::{Check, Login},
+    posthog::PostHogUpdate,
+};
 use backends::odoo::{Credential, Credentials, Pool, PoolSettings};
 use futures_util::future::BoxFuture;
 use kernel::{Health, Instance, RpcConnection};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::{failure::Result, wiring::Base};
+use crate::{
+    failure::{Failure, Result},
+    wiring::Base,
+};
 
 /// How long an Odoo may take to answer: one that was just started loads its registry first.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,6 +35,17 @@ pub async fn given(base: &Base, instance: &Instance, login: &Login) -> Result<Ch
 /// Tries the login that the store holds.
 pub async fn stored(base: &Base, instance: &Instance) -> Result<Check> {
     tried(&base.pool(), instance).await
+}
+
+/// Tries what an instance's PostHog is to become, with the key that is given or the stored one.
+pub async fn posthog(base: &Base, instance: &Instance, given: &PostHogUpdate) -> Result<()> {
+    let connection = given.onto(&base.admin, instance.posthog.as_ref())?;
+    let tried = base.posthog().check(Arc::new(instance.clone()), connection, given.key.clone(), Instant::now() + PATIENCE).await;
+    tried.map_err(|fault| {
+        let failure: Failure = fault.into();
+        let advice = format!("{} Nothing was stored; --no-check stores it without this check.", failure.next);
+        failure.next(advice.trim().to_owned())
+    })
 }
 
 async fn tried(pool: &Pool, instance: &Instance) -> Result<Check> {

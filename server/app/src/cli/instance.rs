@@ -1,7 +1,10 @@
 //! `ocore instance …`
 use std::path::PathBuf;
 
-use admin::instances::{self, Check, Guard, InstanceRow, InstanceUpdate, Login, NewInstance};
+use admin::{
+    instances::{self, Check, Guard, InstanceRow, InstanceUpdate, Login, NewInstance},
+    posthog::PostHogUpdate,
+};
 use clap::{Args, Subcommand};
 use kernel::{CredentialId, Environment, Health, InstanceId, InstanceState, RpcConnection, RpcDialect, ServerId, time_text};
 use secrecy::SecretString;
@@ -28,7 +31,7 @@ pub enum Instance {
     Show { slug: String },
     /// Signs in to the instance and notes what it found
     Check { slug: String },
-    /// Changes an instance; an empty value removes a container, folder or login
+    /// Changes an instance; an empty value removes a container, folder, login or PostHog
     Update(Update),
     /// Removes an instance from the registry; Odoo itself is not touched
     Delete {
@@ -75,6 +78,8 @@ pub struct Create {
     dialect: RpcDialect,
     #[command(flatten)]
     host: Host,
+    #[command(flatten)]
+    posthog: PostHog,
     /// Calls at a time [default: 4]
     #[arg(long, value_name = "N")]
     concurrency: Option<u32>,
@@ -100,6 +105,42 @@ pub struct Host {
     /// The folder for its backups
     #[arg(long, value_name = "DIR")]
     backups: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "they are the names of the options")]
+pub struct PostHog {
+    /// Where the API of the instance's PostHog is: https://us.posthog.com, https://eu.posthog.com or your own
+    #[arg(long, value_name = "URL")]
+    posthog_url: Option<String>,
+    /// The number of its PostHog project
+    #[arg(long, value_name = "ID")]
+    posthog_project: Option<u64>,
+    /// A file that holds a personal API key of PostHog
+    #[arg(long, value_name = "FILE", conflicts_with = "posthog_key_stdin")]
+    posthog_key_file: Option<PathBuf>,
+    /// Reads that key from standard input
+    #[arg(long)]
+    posthog_key_stdin: bool,
+}
+impl PostHog {
+    fn is_given(&self) -> bool {
+        self.posthog_url.is_some() || self.posthog_project.is_some() || self.posthog_key_file.is_some() || self.posthog_key_stdin
+    }
+    /// What is to change; an inner none removes the connection.
+    #[expect(clippy::option_option, reason = "as in the change that it becomes")]
+    fn update(self, key: Option<SecretString>) -> Result<Option<Option<PostHogUpdate>>> {
+        if !self.is_given() {
+            return Ok(None);
+        }
+        if self.posthog_url.as_deref() == Some("") {
+            if key.is_some() || self.posthog_project.is_some() {
+                return Err(Failure::usage("An empty --posthog-url removes the connection.").next("Leave the other options out."));
+            }
+            return Ok(Some(None));
+        }
+        Ok(Some(Some(PostHogUpdate { url: self.posthog_url, project: self.posthog_project, key })))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -135,6 +176,8 @@ pub struct Update {
     dialect: Option<RpcDialect>,
     #[command(flatten)]
     host: Host,
+    #[command(flatten)]
+    posthog: PostHog,
     /// Calls at a time
     #[arg(long, value_name = "N")]
     concurrency: Option<u32>,
@@ -171,9 +214,10 @@ impl Instance {
 struct Secrets {
     login: Option<SecretString>,
     postgres: Option<SecretString>,
+    posthog: Option<SecretString>,
 }
 impl Secrets {
-    fn read(given: &Given, login: Option<&str>, login_stdin: bool, host: &Host) -> Result<Self> {
+    fn read(given: &Given, login: Option<&str>, login_stdin: bool, host: &Host, posthog: &PostHog) -> Result<Self> {
         let of_login = login.map_or_else(|| "the Odoo secret".to_owned(), |l| format!("the password or Odoo API key of {l}"));
         let index = |id: &str| given.matches.index_of(id).unwrap_or(usize::MAX);
         let mut wanted: Vec<(usize, &str, &str)> = Vec::new();
@@ -183,12 +227,16 @@ impl Secrets {
         if host.postgres_url_stdin {
             wanted.push((index("postgres_url_stdin"), "postgres", "the PostgreSQL URL"));
         }
+        if posthog.posthog_key_stdin {
+            wanted.push((index("posthog_key_stdin"), "posthog", "the PostHog key"));
+        }
         wanted.sort_unstable();
-        let mut found = Self { login: None, postgres: None };
+        let mut found = Self { login: None, postgres: None, posthog: None };
         let lines = input::lines(&wanted.iter().map(|(_, _, what)| *what).collect::<Vec<_>>())?;
         for ((_, which, _), line) in wanted.into_iter().zip(lines) {
             match which {
                 "login" => found.login = Some(line),
+                "posthog" => found.posthog = Some(line),
                 _ => found.postgres = Some(line),
             }
         }
@@ -203,13 +251,17 @@ impl Secrets {
         if let Some(path) = &host.postgres_url_file {
             found.postgres = Some(input::file(path)?);
         }
+        if let Some(path) = &posthog.posthog_key_file {
+            found.posthog = Some(input::file(path)?);
+        }
         Ok(found)
     }
 }
 
 impl Create {
     async fn run(self, given: &Given) -> Result<Shown> {
-        let secrets = Secrets::read(given, self.login.as_deref(), self.secret_stdin, &self.host)?;
+        let secrets = Secrets::read(given, self.login.as_deref(), self.secret_stdin, &self.host, &self.posthog)?;
+        let posthog = self.posthog.update(secrets.posthog)?.flatten();
         let (_, base) = given.open().await?;
         let login = self.login.zip(secrets.login).map(|(login, secret)| Login { login, secret, dialect: self.dialect });
         let new = NewInstance {
@@ -223,6 +275,7 @@ impl Create {
             write_enabled: self.write_enabled,
             login,
             postgres_url: secrets.postgres,
+            posthog,
             container: self.host.container,
             addons: self.host.addons,
             backups: self.host.backups,
@@ -247,6 +300,9 @@ pub async fn register(base: &Base, new: &NewInstance, check_it: bool) -> Result<
         // A wrong organization is found out before Odoo is asked.
         admin::servers::list(&base.admin, &base.by, &new.org).await?;
         checked = Some(check::given(base, &unregistered(base, new)?, login).await?);
+    }
+    if let Some(posthog) = new.posthog.as_ref().filter(|_| check_it) {
+        check::posthog(base, &unregistered(base, new)?, posthog).await?;
     }
     let mut row = instances::create(&base.admin, &base.by, new).await?;
     if let Some(found) = &checked {
@@ -289,6 +345,7 @@ fn unregistered(base: &Base, new: &NewInstance) -> Result<kernel::Instance> {
         addons: None,
         backups: None,
         postgres: false,
+        posthog: None,
         concurrency: 4,
         generation: 1,
         created_at: sources.now(),
@@ -311,6 +368,7 @@ impl Update {
             secret_stdin,
             dialect,
             host,
+            posthog,
             concurrency,
             no_check,
         } = self;
@@ -327,7 +385,8 @@ impl Update {
             && host.addons.is_none()
             && host.backups.is_none()
             && host.postgres_url_file.is_none()
-            && !host.postgres_url_stdin;
+            && !host.postgres_url_stdin
+            && !posthog.is_given();
         if nothing {
             return Err(Failure::usage("Nothing to change was named.")
                 .next("Add --write-enabled true|false or another option; --help lists them."));
@@ -336,7 +395,8 @@ impl Update {
             return Err(Failure::usage("--for says how long writes stay on.")
                 .next("Leave it out, or write --write-enabled true --for MINUTES."));
         }
-        let secrets = Secrets::read(given, login.as_deref(), secret_stdin, &host)?;
+        let secrets = Secrets::read(given, login.as_deref(), secret_stdin, &host, &posthog)?;
+        let posthog = posthog.update(secrets.posthog)?;
         let (_, base) = given.open().await?;
         let old = instances::show(&base.admin, &base.by, &slug).await?;
         let new_login = match (login, secrets.login) {
@@ -366,6 +426,7 @@ impl Update {
             }),
             login: new_login,
             postgres_url: secrets.postgres.map(Some),
+            posthog,
             container: host.container.map(empty),
             addons: host.addons.map(folder),
             backups: host.backups.map(folder),
@@ -405,6 +466,9 @@ pub async fn change_to(base: &Base, old: &InstanceRow, change: &InstanceUpdate, 
             }
             None if elsewhere && moved.rpc.is_some() => checked = Some(check::stored(base, &moved).await?),
             _ => {}
+        }
+        if let Some(Some(posthog)) = &change.posthog {
+            check::posthog(base, &old.instance, posthog).await?;
         }
     }
     let slug = old.instance.slug.as_ref();
@@ -497,6 +561,7 @@ fn text(row: &InstanceRow) -> String {
         ("Login", or(login, "not set up")),
         ("Last login check", or(i.checked_at.map(time_text), "never passed")),
         ("PostgreSQL", if i.postgres { "set up" } else { "not set up" }.into()),
+        ("PostHog", or(i.posthog.as_ref().map(|p| format!("project {} at {}", p.project, p.url)), "not set up")),
         ("Container", or(i.container.clone(), "not set up")),
         ("Addons", path(&i.addons)),
         ("Backups", path(&i.backups)),
@@ -525,6 +590,7 @@ fn json(row: &InstanceRow) -> Value {
         "login_refused": i.rpc.as_ref().is_some_and(|r| r.refused),
         "checked_at": i.checked_at.map(time_text),
         "postgres": i.postgres,
+        "posthog": i.posthog.as_ref().map(|p| json!({ "url": p.url.as_str(), "project": p.project })),
         "container": i.container,
         "addons": i.addons,
         "backups": i.backups,
