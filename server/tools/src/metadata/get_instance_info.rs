@@ -45,6 +45,7 @@ pub struct Connections {
     pub postgres: bool,
     pub docker: bool,
     pub files: bool,
+    pub posthog: bool,
 }
 impl Answer for Info {}
 impl Info {
@@ -80,6 +81,7 @@ impl Info {
                 postgres: instance.postgres,
                 docker: instance.container.is_some(),
                 files: instance.addons.is_some(),
+                posthog: instance.posthog.is_some(),
             },
             checked_at: instance.checked_at.map(time_text),
             created_at: time_text(instance.created_at),
