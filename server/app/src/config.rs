@@ -74,7 +74,7 @@ keys! {
     legacy_sessions: Flag = "false", "", "Whether MCP clients of 2025-11-25 and older get sessions. They need one only for requests from the server to the client.";
     metrics_listen: Text = "", "\"127.0.0.1:9321\"", "Address of a listener of its own for Prometheus metrics, without authentication: keep it off public networks.";
     metrics_token: Text secret true = "", "\"a long random text\"", "Bearer token with which `/metrics` answers on the main listener. Without it, it does not.";
-    log_level: Text = "\"info\"", "", "`error`, `warn`, `info`, `debug` or `trace`, or directives such as `info,gateway=debug`. Logs go to standard error.";
+    log_level: Text = "\"info,rmcp=warn\"", "", "`error`, `warn`, `info`, `debug` or `trace`, or directives such as `info,gateway=debug`. Logs go to standard error.";
     log_format: Text = "\"text\"", "", "`text` for people, `json` for log collectors.";
     key_file: Text = "", "\"/etc/ocore/ocore.key\"", "The file with the key that seals every stored secret: 32 bytes in base64, mode 0600. Default: `ocore.key` in the data folder, made at the first start.";
     key: Text secret true = "", "\"base64 of 32 bytes\"", "The key itself, in place of a file. Meant for the environment.";

@@ -30,7 +30,7 @@ pub struct Serving {
 }
 
 /// Opens the store, listens and answers.
-pub async fn start(settings: &Settings, base: Base) -> Result<Serving> {
+pub async fn start(settings: &Settings, mut base: Base) -> Result<Serving> {
     let listener = listen(&settings.listen).await?;
     let metrics_listener = match settings.metrics_listen {
         Some(address) => Some(listen(&address.to_string()).await?),
@@ -39,8 +39,11 @@ pub async fn start(settings: &Settings, base: Base) -> Result<Serving> {
     for remark in &settings.remarks {
         tracing::warn!("{remark}");
     }
+    let bound = |l: &TcpListener| l.local_addr().map_err(|e| Failure::because("The address could not be read", &e));
+    let address = bound(&listener)?;
+    let metrics_address = metrics_listener.as_ref().map(bound).transpose()?;
+    base.listens_at([Some(address), metrics_address].into_iter().flatten().collect());
     let node = Node::start(settings, base).await?;
-    let address = listener.local_addr().map_err(|e| Failure::because("The address could not be read", &e))?;
     let grace = settings.shutdown_grace;
     let metrics = metrics_listener
         .map(|l| tokio::spawn(gateway::serve(l, gateway::metrics_router(&node.gateway), node.shutdown.clone(), Duration::ZERO)));

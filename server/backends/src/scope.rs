@@ -204,7 +204,7 @@ impl Scope {
         self.lifts.contains(&model)
     }
     /// Refuses what may not be read; the name is checked too.
-    pub(crate) fn readable(&self, model: &str) -> Result<(), Refusal> {
+    pub fn readable(&self, model: &str) -> Result<(), Refusal> {
         name::identifier("model", model)?;
         if !self.models.contains(model) {
             return Err(refusal(Code::ModelDenied, format!("This key may not use the model {model}.")).next(self.which_models()));

@@ -47,6 +47,8 @@ const END_BYTES: usize = 2_560;
 const GROUP_LIMIT: Duration = Duration::from_secs(20);
 /// How long `close` tries to write what waits.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+/// How long [`Audit::settle`] waits.
+const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_secs(5);
 /// Distinct (key, minute) pairs of folded refusals that are held.
@@ -264,6 +266,8 @@ struct Lanes {
     lazy: VecDeque<Item>,
     /// Since when the oldest of the lazy ones waits.
     lazy_since: Option<Instant>,
+    /// Somebody waits for the lazy ones.
+    hurry: bool,
     folds: HashMap<FoldKey, Fold>,
     dirty_folds: Vec<FoldKey>,
     /// Begun calls whose lease is kept.
@@ -308,6 +312,8 @@ enum Item {
         times: i64,
         at: Timestamp,
     },
+    /// Is no row: tells that those before it were written. Dropped when one of them was not.
+    Mark(oneshot::Sender<()>),
 }
 type Done = oneshot::Sender<Result<(), Fault>>;
 
@@ -444,6 +450,30 @@ impl Audit {
         Ok(())
     }
 
+    /// Returns when every row that was recorded before is committed: for who reads the audit back.
+    ///
+    /// # Errors
+    /// `busy` when the store does not take them within two seconds. The rows stay queued.
+    pub async fn settle(&self) -> Result<(), Fault> {
+        let (mark, passed) = oneshot::channel();
+        {
+            let mut lanes = self.0.lanes();
+            if lanes.closing || lanes.closed {
+                return Err(closed());
+            }
+            lanes.lazy.push_back(Item::Mark(mark));
+            lanes.wait_since(Instant::now());
+            lanes.hurry = true;
+        }
+        self.0.wake.notify_one();
+        match timeout(SETTLE_LIMIT, passed).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(refusal(Code::Busy, "The rows of the last calls are not written yet.")
+                .next("Try again in a few seconds.")
+                .into()),
+        }
+    }
+
     pub fn metrics(&self) -> AuditMetrics {
         let c = &self.0.counters;
         AuditMetrics {
@@ -533,7 +563,7 @@ impl Lanes {
             return Next::Done;
         }
         let due = self.lazy_since.map(|since| since + flush);
-        let ready = self.closing || self.lazy.len() >= LAZY_GROUP || due.is_some_and(|due| due <= now);
+        let ready = self.closing || self.hurry || self.lazy.len() >= LAZY_GROUP || due.is_some_and(|due| due <= now);
         let lazy = due.is_some() && ready && retry_at.is_none_or(|at| at <= now);
         if self.urgent.is_empty() && !lazy {
             // After a failure the alarm is the next try, however long something waits.
@@ -547,6 +577,7 @@ impl Lanes {
                     group.push(Item::Fold { key, row: fold.row.clone(), times: fold.times, at: fold.last });
                 }
             }
+            self.hurry &= self.lazy.iter().any(|item| matches!(item, Item::Mark(_)));
             if self.lazy.is_empty() && self.dirty_folds.is_empty() {
                 self.lazy_since = None;
                 // After a jam the memory goes back.
@@ -703,6 +734,8 @@ impl Writer {
                     self.retry_in = (self.retry_in * 2).min(RETRY_LAST);
                     let rows = part.len() + parts.iter().map(Vec::len).sum::<usize>();
                     tracing::warn!(error = %broken.error, cause = cause(&broken.error), rows, "the audit could not be written");
+                    // What is tried again goes to the end: a mark would pass before it.
+                    self.shared.lanes().lazy.retain(|item| !matches!(item, Item::Mark(_)));
                     for item in part.into_iter().chain(parts.drain(..).flatten()) {
                         self.settle(item, &Verdict::Failed(&broken));
                     }
@@ -712,12 +745,22 @@ impl Writer {
     }
 
     fn settle(&self, item: Item, verdict: &Verdict<'_>) {
+        let item = match item {
+            Item::Mark(passed) => {
+                if matches!(verdict, Verdict::Committed) {
+                    let _ = passed.send(());
+                }
+                return;
+            }
+            item => item,
+        };
         let shared = &self.shared;
         match verdict {
             Verdict::Committed => _ = shared.counters.rows.fetch_add(1, Ordering::Relaxed),
             Verdict::Rejected(error) => {
                 shared.counters.rejected.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, call = %item.id(), "the store refuses a row of the audit");
+                let call = item.id().map(tracing::field::display);
+                tracing::error!(%error, call, "the store refuses a row of the audit");
             }
             Verdict::Failed(_) => {}
         }
@@ -780,6 +823,7 @@ impl Writer {
                 done.take().map(|done| done.send(Err(fault(&broken.error))));
                 Some(Item::Row { row, end, at, done: None, room })
             }
+            (Item::Mark(_), _) => return,
             (Item::Fold { key, times, .. }, verdict) => {
                 let mut lanes = shared.lanes();
                 if let Some(fold) = lanes.folds.get_mut(&key) {
@@ -836,6 +880,7 @@ impl Writer {
                     }
                 }
                 Item::Fold { .. } => rows.push(item),
+                Item::Mark(_) => {}
             }
         }
         let node = Arc::clone(&self.shared.settings.node);
@@ -1014,7 +1059,7 @@ fn whole_args(args: &mut Vec<Arg>, item: &Item, node: &Arc<str>) {
             args.extend(args![Outcome::Refused.as_str(), Code::RateLimited, summary, 0_i64, None::<i64>, *times]);
             args.extend([Arg::NoText, (*at).into()]);
         }
-        Item::Begin { .. } | Item::End(_) => {}
+        Item::Begin { .. } | Item::End(_) | Item::Mark(_) => {}
     }
 }
 fn end_args(args: &mut Vec<Arg>, End { id, how: end, at, .. }: &End) {
@@ -1028,10 +1073,11 @@ fn affected(end: &CallEnd) -> Option<i64> {
 }
 
 impl Item {
-    fn id(&self) -> CallId {
+    fn id(&self) -> Option<CallId> {
         match self {
-            Self::Begin { row, .. } | Self::Row { row, .. } | Self::Fold { row, .. } => row.id,
-            Self::End(end) => end.id,
+            Self::Begin { row, .. } | Self::Row { row, .. } | Self::Fold { row, .. } => Some(row.id),
+            Self::End(end) => Some(end.id),
+            Self::Mark(_) => None,
         }
     }
 }
@@ -1225,6 +1271,48 @@ mod tests {
             let m = audit.metrics();
             assert_eq!((m.rows, m.failures, m.rejected, m.busy, m.waiting, m.running), (6_020, 0, 0, 0, 0, 0));
             assert!(m.groups < 1_000, "{m:?}");
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn who_settles_reads_what_was_recorded_before() {
+        each_engine(async |t| {
+            // Without settling, a row would wait for a second.
+            let slow = AuditSettings { flush: Duration::from_secs(1), ..AuditSettings::new("here") };
+            let (audit, task) = Audit::start(t.db.clone(), t.sources.clone(), slow);
+            let permit = permit(&t.sources);
+            // More than one group holds.
+            for round in 1..=3 {
+                for _ in 0..LAZY_GROUP * 2 + 7 {
+                    audit.record(row(&permit, &t.sources, "read"), ok("")).await.unwrap();
+                }
+                let (one, other) = tokio::join!(audit.settle(), audit.settle());
+                one.and(other).unwrap();
+                assert_eq!(count(t, "ok").await, round * (2 * i64::try_from(LAZY_GROUP).unwrap() + 7));
+            }
+            audit.settle().await.unwrap();
+            let m = audit.metrics();
+            assert_eq!((m.waiting, m.rejected), (0, 0), "{m:?}");
+            task.close().await.unwrap();
+            assert!(audit.settle().await.is_err(), "closed");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_that_rows_are_written_that_are_not() {
+        each_engine(async |t| {
+            let (audit, task) = Audit::start(t.db.clone(), t.sources.clone(), settings());
+            let permit = permit(&t.sources);
+            t.execute("ALTER TABLE call_audit RENAME TO elsewhere", vec![]).await.unwrap();
+            audit.record(row(&permit, &t.sources, "read"), ok("")).await.unwrap();
+            let fault = audit.settle().await.unwrap_err();
+            assert_eq!(fault.code(), Code::Busy);
+            t.execute("ALTER TABLE elsewhere RENAME TO call_audit", vec![]).await.unwrap();
+            until("the row is written after all", async || count(t, "ok").await == 1).await;
+            audit.settle().await.unwrap();
+            task.close().await.unwrap();
         })
         .await;
     }

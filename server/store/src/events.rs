@@ -13,6 +13,8 @@ pub enum Change {
     Instance,
     Credential,
     Key,
+    /// What goes into tools' descriptions: approved summaries.
+    Knowledge,
 }
 impl Change {
     pub const fn as_str(self) -> &'static str {
@@ -24,6 +26,7 @@ impl Change {
             Self::Instance => "instance",
             Self::Credential => "credential",
             Self::Key => "key",
+            Self::Knowledge => "knowledge",
         }
     }
 }

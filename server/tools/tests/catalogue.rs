@@ -46,7 +46,7 @@ fn least(schema: &Value) -> Value {
         Some("array") => json!([least(&schema["items"])]),
         Some("integer" | "number") => json!(1),
         Some("boolean") => json!(false),
-        _ => json!("text"),
+        _ => json!("text".repeat(usize::try_from(schema["minLength"].as_u64().unwrap_or_default()).unwrap().div_ceil(4).max(1))),
     }
 }
 /// `no`, `yes`, or `some`: the arguments decide.

@@ -314,10 +314,11 @@ impl Client {
         let mut clashes = 0;
         let (answer, info): (_, SessionInfo) = loop {
             let mut answer = self.exchange(&self.urls.sign_in, body()?, Headers::default(), pass, deadline).await?;
-            if answer.status == 500
+            // 14 and 15 tell nothing without a database: neither a wrong password nor a clash of two logins. And a process that has
+            // not heard yet that a module was removed looks for columns that are gone, until a request for the database reaches it.
+            if (answer.status == 500 || is_database_error(&answer))
                 && let Some(bound) = self.bind(pass, deadline).await?
             {
-                // 14 and 15 tell nothing without a database: neither a wrong password nor a clash of two logins.
                 answer = self
                     .exchange(&self.urls.sign_in, body()?, Headers { cookie: Some(&bound), ..Headers::default() }, pass, deadline)
                     .await?;
@@ -380,7 +381,14 @@ impl Client {
             &self.credential.login,
             self.credential.secret.expose_secret(),
         )?;
-        let answer = self.exchange(&self.urls.jsonrpc, body, self.with_database(), pass, deadline).await?;
+        let mut answer = self.exchange(&self.urls.jsonrpc, body.clone(), self.with_database(), pass, deadline).await?;
+        // As in [`Client::sign_in`].
+        if is_database_error(&answer)
+            && let Some(bound) = self.bind(pass, deadline).await?
+        {
+            let headers = Headers { cookie: Some(&bound), ..self.with_database() };
+            answer = self.exchange(&self.urls.jsonrpc, body, headers, pass, deadline).await?;
+        }
         if answer.status == 404 {
             self.without_jsonrpc(pass, deadline).await?;
             return Ok(None);
@@ -716,6 +724,10 @@ impl Client {
 enum Turn<T> {
     Said(std::result::Result<T, OdooError>),
     Again,
+}
+
+fn is_database_error(answer: &Answer) -> bool {
+    matches!(dialect::read_rpc::<serde::de::IgnoredAny>(&answer.body), Said::Error(error) if error.kind == Kind::Database)
 }
 
 fn late(what: &str) -> Fault {

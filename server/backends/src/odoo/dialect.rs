@@ -56,6 +56,83 @@ pub(super) const fn needs_bound_session(version: OdooVersion) -> bool {
 pub(super) const fn has_documentation(version: OdooVersion) -> bool {
     version.major >= 19
 }
+/// What the fields about users' groups are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct GroupFields {
+    /// Of a user: the groups that were given to it. Up to 18 those that they imply are stored among them.
+    pub given: &'static str,
+    /// Of a user: all its groups.
+    pub effective: &'static str,
+    /// Of a group: what it belongs to.
+    pub category: &'static str,
+    /// The model of that.
+    pub category_model: &'static str,
+    /// Of a group: all that it implies, directly or not.
+    pub implied: &'static str,
+}
+impl GroupFields {
+    /// Whether what a user was given and what that implies are told apart.
+    pub(super) fn tells_given(&self) -> bool {
+        self.given != self.effective
+    }
+}
+pub(super) const fn group_fields(version: OdooVersion) -> GroupFields {
+    if version.major >= 19 {
+        GroupFields {
+            given: "group_ids",
+            effective: "all_group_ids",
+            category: "privilege_id",
+            category_model: "res.groups.privilege",
+            implied: "all_implied_ids",
+        }
+    } else {
+        GroupFields {
+            given: "groups_id",
+            effective: "groups_id",
+            category: "category_id",
+            category_model: "ir.module.category",
+            implied: "trans_implied_ids",
+        }
+    }
+}
+/// What a scheduled action tells of its runs beside what it tells in every version: `numbercall` and `doall` went in 18, which
+/// counts failures instead.
+pub(super) const fn job_fields(version: OdooVersion) -> [&'static str; 2] {
+    if version.major >= 18 { ["failure_count", "first_failure_date"] } else { ["numbercall", "doall"] }
+}
+/// From 16 on a scheduled action that runs already is not run a second time by hand, and Odoo says so.
+pub(super) const fn refuses_running_jobs(version: OdooVersion) -> bool {
+    version.major >= 16
+}
+/// From 19 on a scheduled action that is run by hand runs as by the scheduler, in transactions of its own: a failure is not
+/// raised but described in the answer, and what was done before it stays.
+pub(super) const fn runs_jobs_like_the_scheduler(version: OdooVersion) -> bool {
+    version.major >= 19
+}
+/// From 19 on Odoo says before an installation which Python package is missing.
+pub(super) const fn tells_missing_packages(version: OdooVersion) -> bool {
+    version.major >= 19
+}
+/// From 19 on one method takes all marks of modules away; before, each kind of mark has one of its own.
+pub(super) const fn resets_module_states(version: OdooVersion) -> bool {
+    version.major >= 19
+}
+/// The modules that a server has loaded without a database; from 19 on, when RPC became one of them, Odoo itself refuses to remove them.
+pub(super) const fn server_wide_modules(version: OdooVersion) -> &'static [&'static str] {
+    if version.major >= 19 { &["base", "rpc", "web"] } else { &["base", "web"] }
+}
+/// Views come by `get_view` from 16 on, by `fields_view_get` before (gone in 17).
+pub(super) const fn has_get_view(version: OdooVersion) -> bool {
+    version.major >= 16
+}
+/// What a list is called as a type of view.
+pub(super) const fn list_view(version: OdooVersion) -> &'static str {
+    if version.major >= 18 { "list" } else { "tree" }
+}
+/// From 16 on translations stand in the translated columns and come by methods of every model; before they are rows of `ir.translation`.
+pub(super) const fn translates_in_columns(version: OdooVersion) -> bool {
+    version.major >= 16
+}
 /// The Odoo context that a call carries; nothing else ever does.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Context {
@@ -278,6 +355,7 @@ pub(super) fn parameters(method: &str) -> Option<&'static [&'static str]> {
         "get_field_translations" => &["field_name", "langs"],
         "update_field_translations" => &["field_name", "translations", "source_lang"],
         "downstream_dependencies" | "upstream_dependencies" => &["known_deps", "exclude_states"],
+        "check_external_dependencies" => &["module_name", "newstate"],
         "create" => &["vals_list"],
         "write" => &["vals"],
         "copy" => &["default"],
@@ -398,7 +476,7 @@ pub(super) struct DocumentationIndex {
     #[serde(default)]
     pub models: Vec<Documented>,
 }
-/// A model's page of the documentation (19), as far as argument names go.
+/// A model's page of the documentation (19), as far as methods go.
 #[derive(Debug, Deserialize)]
 pub(super) struct DocumentationPage {
     #[serde(default)]
@@ -409,6 +487,21 @@ pub(super) struct DocumentedMethod {
     /// By name, in order.
     #[serde(default)]
     pub parameters: Map<String, Value>,
+    #[serde(default)]
+    pub signature: Option<String>,
+    #[serde(default)]
+    pub api: Option<Vec<String>>,
+    /// In HTML, as everything that is called doc.
+    #[serde(default)]
+    pub doc: Option<String>,
+    #[serde(default)]
+    pub model: Option<String>,
+    #[serde(default)]
+    pub module: Option<String>,
+    #[serde(default, rename = "return")]
+    pub returns: Map<String, Value>,
+    #[serde(default, rename = "raise")]
+    pub raises: Map<String, Value>,
 }
 
 /// Whether a refused page of a session route says that there is no session (any more).

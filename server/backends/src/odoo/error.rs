@@ -56,6 +56,8 @@ pub(super) struct OdooError {
     pub kind: Kind,
     /// Odoo's words, not scrubbed.
     pub message: String,
+    /// The error that this one was made of, in one line, not scrubbed: all that is ever read of a traceback.
+    pub cause: Option<String>,
 }
 
 /// The `error` member of a JSON-RPC answer (14 to 19).
@@ -68,13 +70,16 @@ pub(super) struct RpcError {
     #[serde(default)]
     data: Option<ErrorData>,
 }
-/// JSON-2's error body (19), and the `data` of the above. `debug` is never read.
+/// JSON-2's error body (19), and the `data` of the above.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ErrorData {
     #[serde(default)]
     name: String,
     #[serde(default)]
     message: Option<String>,
+    /// A traceback.
+    #[serde(default)]
+    debug: serde_json::Value,
 }
 
 impl OdooError {
@@ -86,11 +91,12 @@ impl OdooError {
             404 => Kind::NotFound,
             _ => kind_of(&data.name, &message),
         };
-        Self { kind, message }
+        Self { kind, message, cause: cause_in(&data.debug) }
     }
     /// By the exception's name where it is told, else by the status (19: 401 key, 403 access, 404 missing, 409 lock, 422 arguments).
     pub(super) fn of_json2(status: u16, data: ErrorData) -> Self {
         let message = data.message.unwrap_or_default();
+        let cause = cause_in(&data.debug);
         let kind = match (status, kind_of(&data.name, &message)) {
             (401, _) => Kind::AccessDenied,
             (_, Kind::Other) => match status {
@@ -102,7 +108,7 @@ impl OdooError {
             },
             (_, kind) => kind,
         };
-        Self { kind, message }
+        Self { kind, message, cause }
     }
 
     /// What the caller gets. `model` and `method` are the call's.
@@ -129,6 +135,22 @@ impl OdooError {
             Kind::Other => refusal(Code::OdooError, format!("Odoo failed in {model}.{method}: {said}")).next("odoo_logs has the details."),
         }
     }
+}
+
+/// The headline of a traceback's first error: `ValueError: Invalid field 'x' on model 'y'`. None when it is the only one, for then
+/// the error told is that one.
+fn cause_in(debug: &serde_json::Value) -> Option<String> {
+    let text = debug.as_str()?;
+    let several =
+        ["direct cause of the following exception", "another exception occurred"].iter().any(|mark| text.contains(mark));
+    let mut within = false;
+    let headline = text.lines().find(|line| {
+        let indented = line.starts_with(' ');
+        let ended = within && !indented && !line.is_empty() && !line.starts_with("Traceback ");
+        within |= indented;
+        ended
+    })?;
+    several.then(|| headline.chars().take(300).collect())
 }
 
 fn kind_of(name: &str, message: &str) -> Kind {
@@ -162,7 +184,7 @@ fn kind_of(name: &str, message: &str) -> Kind {
 }
 
 /// Odoo's words without what leaks: tracebacks, SQL, paths, hosts, secrets; at most [`LONGEST`] characters.
-pub(super) fn scrub(message: &str) -> String {
+pub(crate) fn scrub(message: &str) -> String {
     let mut text = message;
     for mark in [
         "Traceback (most recent call last)",
@@ -235,6 +257,17 @@ mod tests {
         assert_eq!(rpc(r#"{"code": 404, "message": "404: Not Found"}"#).kind, Kind::NotFound);
         assert_eq!(OdooError::of_json2(401, ErrorData::default()).kind, Kind::AccessDenied);
         assert_eq!(OdooError::of_json2(409, ErrorData::default()).kind, Kind::Concurrency);
+    }
+
+    #[test]
+    fn of_a_traceback_the_first_errors_headline_alone_is_read() {
+        let chained = "Traceback (most recent call last):\n  File \"/usr/x.py\", line 1, in f\n    secret()\nValueError: Invalid field 'x'\n\n\
+                       During handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n  File \"y\"\n\
+                       odoo.tools.convert.ParseError: while parsing";
+        let of = |debug: &str| cause_in(&serde_json::json!(debug));
+        assert_eq!(of(chained).as_deref(), Some("ValueError: Invalid field 'x'"));
+        assert_eq!(of("Traceback (most recent call last):\n  File \"y\"\nValueError: x"), None, "it is the error itself");
+        assert_eq!(cause_in(&serde_json::Value::Bool(false)), None);
     }
 
     #[test]

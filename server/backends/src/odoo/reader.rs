@@ -88,6 +88,10 @@ impl Reader {
     pub(super) async fn send<T: DeserializeOwned>(&self, request: &Request<'_>) -> Result<T, Failure> {
         self.client().await?.call(request, self.0.deadline).await
     }
+    /// The same with a deadline of its own.
+    pub(super) async fn send_until<T: DeserializeOwned>(&self, request: &Request<'_>, until: Instant) -> Result<T, Failure> {
+        self.client().await?.call(request, until).await
+    }
     /// The same, with Odoo's error put into words.
     pub(super) async fn send_or_tell<T: DeserializeOwned>(&self, request: &Request<'_>) -> Result<T> {
         match self.send(request).await {
@@ -105,7 +109,7 @@ impl Reader {
         }
     }
     /// When Odoo does not know the model: the refusal with the nearest names, as far as they can be found out.
-    async fn unknown_model(&self, model: &str) -> Option<Refusal> {
+    pub(super) async fn unknown_model(&self, model: &str) -> Option<Refusal> {
         let models = Box::pin(self.all_models()).await.ok();
         if models.as_ref().is_some_and(|all| all.iter().any(|m| m.model == model)) {
             return None;

@@ -80,6 +80,7 @@ impl Bench {
             addons: None,
             backups: None,
             postgres: false,
+            posthog: None,
             concurrency: 4,
             generation: 1,
             created_at: sources.now(),
