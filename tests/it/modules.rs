@@ -754,7 +754,7 @@ mod checks {
             let (mcp, arguments) = (mcp.clone(), arguments.clone());
             // Its connection dies with the server.
             tokio::spawn(async move {
-                drop(mcp.request("tools/call", json!({"name": "dev_install_module", "arguments": arguments})).await)
+                drop(mcp.request("tools/call", json!({"name": "dev_install_module", "arguments": arguments})).await);
             })
         };
         until("the mark", || state(odoo, "link_tracker") == "to install").await;

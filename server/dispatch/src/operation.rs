@@ -196,7 +196,7 @@ impl Dispatch {
                     Ok(true) => asked.cancel(),
                     Ok(false) => {}
                     Err(error) => {
-                        tracing::warn!(operation = %id, error = &error as &dyn std::error::Error, "the lease of an operation could not be renewed")
+                        tracing::warn!(operation = %id, error = &error as &dyn std::error::Error, "the lease of an operation could not be renewed");
                     }
                 }
             }
