@@ -79,6 +79,12 @@ test: rust ## Everything: lints, unit tests, real Odoos, real PostgreSQL, real c
 	wait $$stack || { tail -n 20 "$$logs/test-stack.log" >&2; echo 'error: the Odoo stack could not be started' >&2; exit 1; }; \
 	trap - EXIT; \
 	export OCORE_TEST_REQUIRE=1 OCORE_TEST_STORE_PG="$$($(STACK) pgstore)" OCORE_CONFORMANCE_PROGRAM="$(abspath $(OCORE))-conformance"; \
+	for v in 14 19; do \
+	  $(STACK) fresh $$v backends_$$v >/dev/null; \
+	  eval "$$($(STACK) env $$v)"; \
+	  export OCORE_TEST_ODOO_URL_$$v="$$OCORE_TEST_ODOO_URL" OCORE_TEST_ODOO_DB_$$v="backends_$$v"; \
+	  export OCORE_TEST_ODOO_KEY_$$v="$$($(STACK) apikey $$v backends_$$v admin)"; \
+	done; \
 	if command -v cargo-nextest >/dev/null; then cargo nextest run --workspace --exclude tests; \
 	else cargo test --workspace --exclude tests --bins --lib --tests; fi; \
 	cargo test --doc -p tools; \

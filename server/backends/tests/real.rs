@@ -1,6 +1,6 @@
 //! Against real Odoos: `OCORE_TEST_ODOO_URL_19` and `OCORE_TEST_ODOO_DB_19` (likewise `_14`) name a server and a throw-away
-//! database with demonstration data and the login admin/admin; `OCORE_TEST_ODOO_KEY_19` an API key of admin. What is not set is
-//! skipped with a word.
+//! database with demonstration data and the login admin/admin; `OCORE_TEST_ODOO_KEY_19` an API key of admin. `make test` sets them.
+//! What is not set is skipped with a word, or fails where OCORE_TEST_REQUIRE is set.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -27,13 +27,17 @@ struct Server {
     database: String,
     key: Option<String>,
 }
+fn skipped(why: &str) {
+    assert!(std::env::var_os("OCORE_TEST_REQUIRE").is_none(), "this test must run here, but {why}");
+    println!("SKIPPED: {why}");
+}
 fn servers() -> Vec<Server> {
     let mut found = Vec::new();
     for version in [14, 19] {
         let var = |name: &str| std::env::var(format!("OCORE_TEST_ODOO_{name}_{version}")).ok();
         match (var("URL"), var("DB")) {
             (Some(url), Some(database)) => found.push(Server { version, url, database, key: var("KEY") }),
-            _ => println!("Odoo {version}: skipped, OCORE_TEST_ODOO_URL_{version} and OCORE_TEST_ODOO_DB_{version} are not set"),
+            _ => skipped(&format!("Odoo {version}: OCORE_TEST_ODOO_URL_{version} and OCORE_TEST_ODOO_DB_{version} are not set")),
         }
     }
     found
@@ -44,7 +48,7 @@ impl Server {
     }
     fn with_key(&self, dialect: RpcDialect) -> Option<Bench> {
         let Some(key) = &self.key else {
-            println!("Odoo {}: API key skipped, OCORE_TEST_ODOO_KEY_{} is not set", self.version, self.version);
+            skipped(&format!("Odoo {}: OCORE_TEST_ODOO_KEY_{} is not set", self.version, self.version));
             return None;
         };
         Some(Bench::new(&self.url, &self.database, "admin", key, dialect))
