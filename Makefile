@@ -88,8 +88,9 @@ test: rust ## Everything: lints, unit tests, real Odoos, real PostgreSQL, real c
 	if command -v cargo-nextest >/dev/null; then cargo nextest run --workspace --exclude tests; \
 	else cargo test --workspace --exclude tests --bins --lib --tests; fi; \
 	cargo test --doc -p tools; \
+	rm -f '$(TARGET)/tmp/tools-by-version.tsv'; \
 	cargo test -p tests; \
-	if [ -x tests/run ]; then tests/run; fi
+	tests/versions check
 
 .PHONY: test-quick
 test-quick: rust ## What needs neither Docker nor Odoo
