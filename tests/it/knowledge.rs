@@ -5,7 +5,18 @@ use serde_json::{Value, json};
 
 use crate::harness::{Mcp, Ocore, Odoo, on_both, run};
 
-on_both!(notes, summaries, filters, default_filters, bookmarks, visibility, context, auto_context, hostile);
+on_both!(
+    notes,
+    summaries,
+    filters,
+    default_filters,
+    bookmarks,
+    visibility,
+    hidden_fields_and_records,
+    context,
+    auto_context,
+    hostile
+);
 
 /// Two tenants, two instances of one of them; no Odoo is asked.
 struct Tenants {
@@ -87,42 +98,55 @@ fn a_hundred_notes_and_not_one_more_however_many_come_at_once() {
 fn what_belongs_to_others_answers_like_what_does_not_exist() {
     let t = tenants();
     run(async {
-        let secret = json!({"target_type": "instance", "title": "THEIRS", "body": "THEIRS"});
-        let note = id(&t.theirs.call("theirs_add_note", secret.clone()).await.ok());
-        let elsewhere = id(&t.mine.call("other_add_note", secret).await.ok());
-        t.theirs.call("theirs_set_instance_summary", json!({"summary": "THEIRS"})).await.ok();
-        t.theirs.call("theirs_list_notes", json!({})).await.ok();
-        let call = t.ocore.cli(&["audit", "list", "--org", "globex", "--json"], "").ok().json();
-        let call = call.as_array().unwrap().iter().find(|c| c["tool"] == "add_note").unwrap()["id"].as_str().unwrap().to_owned();
+        let mut foreign = vec![
+            ["01ARZ3NDEKTSV4RRFFQ69G5FAV"; 3].map(str::to_owned),
+            ["x' OR 1=1 --"; 3].map(str::to_owned),
+            ["💥"; 3].map(str::to_owned),
+        ];
+        let mut call = String::new();
+        for (mcp, slug, org) in [(&t.theirs, "theirs", "globex"), (&t.mine, "other", "acme")] {
+            let tool = |name: &str| format!("{slug}_{name}");
+            let note = json!({"target_type": "instance", "title": "THEIRS", "body": "THEIRS"});
+            let note = id(&mcp.call(&tool("add_note"), note).await.ok());
+            mcp.call(&tool("set_instance_summary"), json!({"summary": "THEIRS"})).await.ok();
+            // Nothing listens there: it is kept all the same, as far as it can be checked.
+            let filter = json!({"name": "THEIRS", "model": "res.partner", "domain": [["name", "=", "THEIRS"]]});
+            let filter = id(&mcp.call(&tool("save_filter"), filter).await.ok());
+            let audit =
+                t.ocore.cli(&["audit", "list", "--org", org, "--instance", slug, "--tool", "add_note", "--json"], "").ok().json();
+            call = audit[0]["id"].as_str().unwrap().to_owned();
+            let bookmark = json!({"label": "THEIRS", "audit_log_id": call});
+            let bookmark = id(&mcp.call(&tool("bookmark_call"), bookmark).await.ok());
+            foreign.push([note, filter, bookmark]);
+        }
         let mut bodies = Vec::new();
-        for unknown in [note.as_str(), &elsewhere, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "x' OR 1=1 --", "", "💥"] {
-            for (tool, arguments) in [
-                ("dev_update_note", json!({"note_id": unknown, "title": "mine now"})),
-                ("dev_delete_note", json!({"note_id": unknown, "confirm": true})),
-                ("dev_delete_note", json!({"note_id": unknown})),
-                ("dev_run_filter", json!({"filter_id": unknown})),
-                ("dev_delete_filter", json!({"filter_id": unknown, "confirm": true})),
-                ("dev_delete_bookmark", json!({"bookmark_id": unknown, "confirm": true})),
+        for [note, filter, bookmark] in &foreign {
+            for (tool, arguments, unknown) in [
+                ("dev_update_note", json!({"note_id": note, "title": "mine now"}), note),
+                ("dev_delete_note", json!({"note_id": note, "confirm": true}), note),
+                ("dev_delete_note", json!({"note_id": note}), note),
+                ("dev_run_filter", json!({"filter_id": filter}), filter),
+                ("dev_delete_filter", json!({"filter_id": filter, "confirm": true}), filter),
+                ("dev_delete_bookmark", json!({"bookmark_id": bookmark, "confirm": true}), bookmark),
             ] {
-                let body = t.mine.call(tool, arguments).await.refused("not_found");
-                bodies.push(if unknown.is_empty() {
-                    body.to_string().replace("\\\"\\\"", "\\\"ID\\\"")
-                } else {
-                    body.to_string().replace(unknown, "ID")
-                });
+                bodies.push(t.mine.call(tool, arguments).await.refused("not_found").to_string().replace(unknown, "ID"));
             }
         }
         bodies.sort();
         bodies.dedup();
         assert_eq!(bodies.len(), 3, "the same words for whatever is not there: {bodies:#?}");
+        t.mine.call("dev_run_filter", json!({"name": "THEIRS"})).await.refused("not_found");
+        // The last of these calls was the same key's, but on another instance.
         t.mine.call("dev_bookmark_call", json!({"label": "x", "audit_log_id": call})).await.refused("not_found");
         t.mine.call("theirs_get_context", json!({})).await.refused("unknown_tool");
         for tool in ["dev_get_context", "dev_list_notes", "dev_list_filters", "dev_list_bookmarks"] {
             let seen = t.mine.call(tool, json!({})).await.ok().to_string();
             assert!(!seen.contains("THEIRS"), "{tool}: {seen}");
         }
-        let kept = t.theirs.call("theirs_list_notes", json!({"search": "theirs"})).await.ok();
-        assert_eq!(kept["total"], 2, "nothing of it was changed: {kept}");
+        for (mcp, slug) in [(&t.theirs, "theirs"), (&t.mine, "other")] {
+            let kept = mcp.call(&format!("{slug}_get_context"), json!({})).await.ok();
+            assert_eq!(kept.to_string().matches("THEIRS").count(), 7, "nothing of it was changed: {kept}");
+        }
     });
 }
 
@@ -695,6 +719,68 @@ mod checks {
         assert!(!without_writes.to_string().contains("add_note"), "{without_writes}");
         // Without the category there is no knowledge at all.
         ocore.key(&["--categories", "orm"]).call("dev_get_context", json!({})).await.refused("permission_denied");
+    }
+
+    /// Resources hide fields and records: what is written about those is hidden with them.
+    pub async fn hidden_fields_and_records(_: &Odoo, ocore: &Ocore, mcp: &Mcp) {
+        for (kind, target) in [
+            ("field", "res.partner.email"),
+            ("field", "res.partner.phone"),
+            ("record", "res.partner,3"),
+            ("model", "res.partner"),
+        ] {
+            mcp.call("dev_add_note", json!({"target_type": kind, "target": target, "title": target, "body": "b"})).await.ok();
+        }
+        let search = |name: &str, domain: Value, fields: Value, order: &str| json!({"name": name, "model": "res.partner", "domain": domain, "fields": fields, "order": order});
+        for (name, domain, fields, order) in [
+            ("plain", json!([["is_company", "=", true]]), json!(["name", "phone"]), "name"),
+            ("by domain", json!(["|", ["email", "!=", false], ["name", "=", "x"]]), json!(["name"]), "name"),
+            ("by fields", json!([]), json!(["name", "email"]), "name"),
+            ("by order", json!([]), json!(["name"]), "name, email desc"),
+        ] {
+            mcp.call("dev_save_filter", search(name, domain, fields, order)).await.ok();
+        }
+        mcp.call("dev_search_read", json!({"model": "res.partner", "fields": ["name", "email"], "limit": 1})).await.ok();
+        mcp.call("dev_bookmark_call", json!({"label": "addresses"})).await.ok();
+        let titles = async || {
+            let found = mcp.call("dev_list_notes", json!({})).await.ok();
+            let mut titles: Vec<String> = records(&found).iter().map(|n| n["title"].as_str().unwrap().to_owned()).collect();
+            titles.sort();
+            titles
+        };
+        assert_eq!(titles().await.len(), 4);
+        let add = [
+            "resource",
+            "add",
+            "res.partner",
+            "--org",
+            "acme",
+            "--fields-deny",
+            "email",
+            "--filter",
+            "[[\"id\", \"!=\", 3]]",
+            "--no-check",
+        ];
+        ocore.cli(&add, "").ok();
+        let start = Instant::now();
+        while titles().await.len() == 4 {
+            assert!(start.elapsed() < Duration::from_secs(10), "the resource is never seen");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(titles().await, ["res.partner", "res.partner.phone"]);
+        let filters = mcp.call("dev_list_filters", json!({})).await.ok();
+        assert_eq!(records(&filters).iter().map(|f| &f["name"]).collect::<Vec<_>>(), [&json!("plain")], "{filters}");
+        mcp.call("dev_run_filter", json!({"name": "plain"})).await.ok();
+        mcp.call("dev_run_filter", json!({"name": "by fields"})).await.refused("not_found");
+        let known = mcp.call("dev_get_context", json!({})).await.ok();
+        assert!(!known.to_string().contains("res.partner.email") && known["filters"].as_array().unwrap().len() == 1, "{known}");
+        for (kind, target, code) in [("field", "res.partner.email", "field_denied"), ("record", "res.partner,7", "record_denied")]
+        {
+            let note = json!({"target_type": kind, "target": target, "title": "t", "body": "b"});
+            mcp.call("dev_add_note", note).await.refused(code);
+        }
+        let other = ocore.key(&[]).call("dev_list_bookmarks", json!({})).await.ok();
+        assert!(records(&other)[0].get("result_summary").is_none(), "another key is limited by it too: {other}");
     }
 
     pub async fn context(_: &Odoo, ocore: &Ocore, mcp: &Mcp) {

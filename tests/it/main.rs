@@ -25,6 +25,7 @@ mod modules;
 mod monitoring;
 mod offers;
 mod on_postgres;
+mod policy;
 mod smoke;
 mod system;
 mod tools;

@@ -58,6 +58,7 @@ on_both_afresh!(
     marks,
     restarts,
     lost_answers,
+    dialects,
     who_may
 );
 
@@ -699,6 +700,8 @@ mod checks {
     pub async fn lost_answers(odoo: &Odoo, ocore: &mut Ocore, mcp: &Mcp) {
         let between = Between::new(&odoo.url);
         ocore.cli(&["instance", "update", "dev", "--url", &between.url], "").ok();
+        // The command tried the address itself; the server comes later.
+        between.cut();
         let began = Instant::now();
         while between.open.lock().unwrap().is_empty() {
             assert!(began.elapsed() < Duration::from_secs(10), "the new address is not used");
@@ -773,6 +776,53 @@ mod checks {
         // The lease of the process that died is not in the way.
         mcp.call("dev_uninstall_module", json!({"module": "link_tracker", "confirm": true})).await.ok();
         well(odoo, &mcp).await;
+    }
+
+    /// Each way to speak with Odoo does it.
+    pub async fn dialects(odoo: &Odoo, ocore: &mut Ocore, _: &Mcp) {
+        let key = odoo.api_key("admin");
+        ocore.stop("TERM");
+        let mut ways = vec![("jsonrpc", "admin")];
+        if odoo.version >= 19 {
+            ways.push(("json2", key.as_str()));
+        }
+        for (dialect, secret) in ways {
+            ocore.cli(&["instance", "delete", "dev", "--yes"], "").ok();
+            let args = [
+                "instance",
+                "create",
+                "dev",
+                "--org",
+                "acme",
+                "--server",
+                "host",
+                "--url",
+                &odoo.url,
+                "--database",
+                &odoo.database,
+            ];
+            let rest = ["--login", "admin", "--secret-stdin", "--environment", "development", "--dialect", dialect];
+            ocore.cli(&[&args[..], &rest[..]].concat(), &format!("{secret}\n")).ok();
+            let mcp = ocore.serve().key(&[]);
+            let plan = mcp.call("dev_install_module", json!({"module": "link_tracker", "dry_run": true})).await.ok();
+            assert_eq!(plan["plan"]["affected"], 1, "{dialect}: {plan}");
+            mcp.call("dev_module_dependencies", json!({"module": "link_tracker"})).await.ok();
+            mcp.call("dev_install_module", json!({"module": "link_trackr"})).await.refused("not_found");
+            let done = mcp.call("dev_install_module", json!({"module": "link_tracker"})).await.ok();
+            assert_eq!(
+                (done["changed"][0]["state"].as_str(), state(odoo, "link_tracker").as_str()),
+                (Some("installed"), "installed"),
+                "{dialect}: {done}"
+            );
+            mcp.call("dev_upgrade_module", json!({"modules": ["link_tracker"]})).await.ok();
+            let check = mcp.call("dev_check_uninstall_deps", json!({"module": "link_tracker"})).await.ok();
+            assert!(check["models"].to_string().contains("link.tracker"), "{dialect}: {check}");
+            mcp.call("dev_uninstall_module", json!({"module": "link_tracker", "confirm": true})).await.ok();
+            assert_eq!(state(odoo, "link_tracker"), "uninstalled", "{dialect}");
+            let history = mcp.call("dev_module_history", json!({})).await.ok();
+            assert_eq!(names(&history["entries"], "operation"), ["uninstall", "upgrade", "install"], "{dialect}: {history}");
+            ocore.stop("TERM");
+        }
     }
 
     pub async fn who_may(odoo: &Odoo, ocore: &mut Ocore, mcp: &Mcp) {

@@ -34,4 +34,11 @@ fn narrow_path(version: u16) {
     let audit = ocore.cli(&["audit", "list", "--org", "acme", "--json"], "").ok();
     assert!(audit.stdout.contains("search_read") && audit.stdout.contains("\"write\""), "{audit:?}");
     assert_eq!(ocore.stop("TERM"), 0);
+    // The main audit log tells when the key's session began, and that it ended with the server.
+    let log = ocore.cli(&["audit", "log", "--org", "acme", "--json"], "").ok().json();
+    let log = log.as_array().unwrap();
+    let of = |action: &str| log.iter().find(|row| row["action"] == action).unwrap_or_else(|| panic!("no {action}: {log:?}"));
+    let (start, end) = (of("session.start"), of("session.end"));
+    assert_eq!(start["target"]["id"], end["target"]["id"], "{start} {end}");
+    assert!(end["detail"]["calls"].as_u64() >= Some(2) && end["detail"]["why"] == "the server stopped", "{end}");
 }

@@ -1,12 +1,20 @@
 //! API keys. Their text is made by identity and shown once; here only its first characters and its hash arrive.
-use kernel::{Code, KeyId, Permissions, Refusal, Result, Role, Selection, Timestamp, UserId, refusal};
+use kernel::{
+    Code, Instance, KeyId, Permissions, Refusal, Result, Role, Selection, Timestamp, UserId, refusal, resource::check_rules,
+};
 use serde_json::json;
-use store::{Tx, instances, keys};
+use store::{
+    Tx,
+    credentials::{self, NewCredential},
+    instances, keys,
+};
 
-pub use store::keys::KeyRow;
+pub use store::{credentials::Own, keys::KeyRow};
 
 use crate::{
-    Admin, By, orgs, target,
+    Admin, By,
+    instances::Login,
+    orgs, target,
     teach::{self, Checked},
     title, users,
 };
@@ -70,6 +78,7 @@ pub async fn create(admin: &Admin, by: &By, new: &NewKey) -> Result<KeyRow> {
     if mine == Role::Viewer && !new.permissions.read_only {
         return Err(refusal(Code::PermissionDenied, "Viewers make read-only keys.").next("Make it read-only.").into());
     }
+    check_rules(&new.permissions.rules)?;
     if let Selection::Only(ids) = &new.permissions.instances {
         for id in ids {
             if instances::find(&mut tx, org.id, *id).await?.is_none() {
@@ -162,6 +171,67 @@ pub async fn revoke(admin: &Admin, by: &By, key: &str) -> Result<KeyRow> {
     let row = keys::find(&mut tx, found.org, found.id).await?;
     tx.commit().await?;
     row.ok_or_else(|| unknown(key).into())
+}
+
+/// The Odoo logins of a key's own, by instance. Who may see the key.
+pub async fn own_logins(admin: &Admin, by: &By, key: &str) -> Result<Vec<Own>> {
+    let mut tx = admin.db.begin_read().await?;
+    let found = resolve(&mut tx, by, key).await?;
+    Ok(credentials::own(&mut tx, found.org, found.id).await?)
+}
+
+/// The instance that a key is to get, or has, an Odoo login of its own for. Administrators: with another login a key may do more or less.
+pub async fn instance_for(admin: &Admin, by: &By, key: &str, instance: &str) -> Result<(KeyRow, Instance)> {
+    let mut tx = admin.db.begin_read().await?;
+    bound(&mut tx, by, key, instance).await
+}
+async fn bound(tx: &mut Tx, by: &By, key: &str, instance: &str) -> Result<(KeyRow, Instance)> {
+    let found = resolve(tx, by, key).await?;
+    if by.role(&mut *tx, found.org).await?.is_none_or(|mine| mine < Role::Admin) {
+        return Err(refusal(Code::PermissionDenied, "Which Odoo login a key acts by is for administrators to say.")
+            .next("Ask an administrator of the organization.")
+            .into());
+    }
+    let known = instances::list(&mut *tx, found.org).await?;
+    let Some(at) = known.iter().find(|row| *row.instance.slug == *instance) else {
+        return Err(teach::not_found("instance", instance, known.iter().map(|row| &*row.instance.slug)).into());
+    };
+    Ok((found, at.instance.clone()))
+}
+
+/// From now on the key acts by this login on the instance, and by no other: if Odoo refuses it, the key cannot use the instance.
+/// Administrators.
+pub async fn set_login(admin: &Admin, by: &By, key: &str, instance: &str, login: &Login) -> Result<KeyRow> {
+    if login.login.trim().is_empty() {
+        return Err(refusal(Code::InvalidArgument, "The login is empty.").into());
+    }
+    let mut tx = admin.begin().await?;
+    let (found, at) = bound(&mut tx, by, key, instance).await?;
+    if found.revoked_at.is_some() {
+        return Err(refusal(Code::Conflict, format!("The key \"{}\" is revoked.", found.label)).into());
+    }
+    let new =
+        NewCredential { org: found.org, instance: at.id, login: &login.login, secret: &login.secret, dialect: login.dialect };
+    credentials::set_own(&mut tx, &admin.vault, found.id, &new, &admin.sources).await?;
+    let detail = json!({ "instance": at.slug, "login": login.login, "dialect": login.dialect });
+    admin.log(&mut tx, by, Some(found.org), "api_key.set_login", target("api_key", found.id, &found.label), &detail).await?;
+    tx.commit().await?;
+    Ok(found)
+}
+
+/// From now on the key acts by the instance's own login. Administrators.
+pub async fn remove_login(admin: &Admin, by: &By, key: &str, instance: &str) -> Result<KeyRow> {
+    let mut tx = admin.begin().await?;
+    let (found, at) = bound(&mut tx, by, key, instance).await?;
+    if !credentials::remove_own(&mut tx, found.org, at.id, found.id, admin.sources.now()).await? {
+        return Err(
+            refusal(Code::NotFound, format!("The key \"{}\" has no login of its own for {instance}.", found.label)).into()
+        );
+    }
+    let detail = json!({ "instance": at.slug });
+    admin.log(&mut tx, by, Some(found.org), "api_key.remove_login", target("api_key", found.id, &found.label), &detail).await?;
+    tx.commit().await?;
+    Ok(found)
 }
 
 async fn resolve(tx: &mut Tx, by: &By, key: &str) -> Result<KeyRow> {

@@ -11,8 +11,10 @@ pub mod knowledge;
 pub mod operations;
 pub mod orgs;
 pub mod posthog;
+pub mod resources;
 pub mod secrets;
 pub mod servers;
+pub mod sessions;
 mod teach;
 pub mod users;
 

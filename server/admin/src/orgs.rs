@@ -62,8 +62,8 @@ pub async fn update(admin: &Admin, by: &By, slug: &str, mut change: OrgChange) -
     if let Some(called) = change.name.take() {
         change.name = Some(title("The name of an organization", &called, 200)?);
     }
-    range("max_records", change.max_records, 1, 10_000)?;
-    range("max_search_limit", change.max_search_limit, 1, 100_000)?;
+    range("max_records", change.max_records, 10, 10_000)?;
+    range("max_search_limit", change.max_search_limit, 100, 50_000)?;
     range("audit_retention_days", change.audit_retention_days, 1, 3_650)?;
     if change.audit_retention_days.is_some_and(|days| days < 7) {
         by.operator("keep the audit for less than 7 days")?;
@@ -87,6 +87,8 @@ fn facts(row: &OrgRow) -> Value {
         "max_records": o.max_records,
         "max_search_limit": o.max_search_limit,
         "audit_retention_days": row.audit_retention_days,
+        "without_resource": o.without_resource,
+        "default_read_only": o.default_read_only,
     })
 }
 

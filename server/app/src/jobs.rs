@@ -1,8 +1,9 @@
 //! What a server does by itself. Every job may run on several nodes at once: each is harmless when it is done twice.
 use std::{sync::Arc, time::Duration};
 
-use admin::instances::Check;
+use admin::{instances::Check, sessions::Seen};
 use futures_util::{StreamExt as _, stream};
+use identity::Moment;
 use kernel::{Code, Fault, Health, Instance, InstanceState, TimeDelta};
 use store::{audit, audit_log, calls, events, keys::KeyUse, registry::Registry};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
@@ -45,6 +46,7 @@ pub fn start(node: &Node, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
         tokio::spawn(announce(Arc::clone(&node.registry), node.changes.clone(), stop.clone())),
         every(stop, SWEEP, Duration::ZERO, parts(), |p| async move { p.sweep().await }),
         every(stop, USES, USES, parts(), |p| async move { p.uses().await }),
+        every(stop, USES, USES, parts(), |p| async move { p.note(p.keys.take_moments()).await }),
         every(stop, HEALTH, Duration::from_secs(5), parts(), |p| async move { p.health().await }),
         every(stop, HOURLY, SETTLED, parts(), |p| async move { p.hourly().await }),
         every(stop, DAILY, SETTLED, parts(), |p| async move { p.daily().await }),
@@ -53,7 +55,9 @@ pub fn start(node: &Node, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
 
 /// What is left to write when the calls have ended.
 pub async fn last(node: &Node) {
-    Parts::of(node).uses().await;
+    let parts = Parts::of(node);
+    parts.uses().await;
+    parts.note(node.keys.stop_sessions()).await;
 }
 
 /// Runs a job again and again. A run that lasts longer than its period delays the next; a panic ends this run alone.
@@ -156,6 +160,23 @@ impl Parts {
             .collect();
         if let Err(error) = store::keys::record_uses(&self.admin.db, &uses).await {
             logged("noting when keys were used", &error);
+        }
+    }
+
+    /// Sessions that began and ended.
+    async fn note(&self, moments: Vec<Moment>) {
+        let snapshot = self.registry.current();
+        let seen: Vec<Seen<'_>> = moments
+            .iter()
+            .filter_map(|moment| {
+                let (Moment::Began(session) | Moment::Ended(session) | Moment::Stopped(session)) = moment;
+                let key = snapshot.key_by_id(session.key)?;
+                Some(Seen { org: key.org, label: &key.label, moment })
+            })
+            .collect();
+        if let Err(fault) = admin::sessions::note(&self.admin, &seen).await {
+            tracing::error!(%fault, "noting sessions failed; it is tried again in time");
+            self.keys.give_back(moments);
         }
     }
 

@@ -152,10 +152,16 @@ impl Credentials for Stored {
     fn open<'a>(&'a self, instance: &'a Instance, rpc: &'a RpcConnection) -> BoxFuture<'a, kernel::Result<Credential>> {
         Box::pin(async move {
             let found = self.0.open(instance.id, rpc.credential).await?;
-            let advice = format!(
-                "An administrator gives it again: ocore instance update {} --login {} --secret-stdin",
-                instance.slug, rpc.login
-            );
+            let advice = match found.as_ref().and_then(|opened| opened.key) {
+                Some(key) => format!(
+                    "It is the key's own login. An administrator gives it again: ocore key credential {key} --instance {} --login {} --secret-stdin",
+                    instance.slug, rpc.login
+                ),
+                None => format!(
+                    "An administrator gives it again: ocore instance update {} --login {} --secret-stdin",
+                    instance.slug, rpc.login
+                ),
+            };
             match found {
                 Some(opened) if opened.refused => {
                     Err(refusal(Code::OdooError, format!("Odoo refused the login {} of {} before.", opened.login, instance.slug))

@@ -3,9 +3,12 @@
 //! Three lists stand above every key: models that are refused altogether, models that are read but never changed by a
 //! generic tool, and methods that would pass by either. A tool that is the dedicated way to a model names it in `lifts`.
 //! Credential fields are withheld whoever asks: by name, for the types that can hold a secret, and by a list per model.
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
-use kernel::{Code, Refusal, Selection, name, redact, refusal};
+use kernel::{
+    Code, Refusal, Selection, name, redact, refusal,
+    resource::{Rule, Rules},
+};
 use serde_json::Value;
 
 /// The policy that every handle carries. Built by dispatch from the actor's permissions and the tool.
@@ -17,8 +20,10 @@ pub struct Scope {
     pub companies: Selection<i64>,
     /// Block-listed models that the running tool is the dedicated way to.
     pub lifts: &'static [&'static str],
-    /// Whether the key is limited to some models or companies.
+    /// Whether more limits the key here than its categories and tools; always where there are rules.
     pub restricted: bool,
+    /// What resources and the key's own rules say, where there are any.
+    pub rules: Option<Arc<Rules>>,
     /// Records in one answer (the organization's cap).
     pub max_records: u64,
     /// The most that `limit` may ask for.
@@ -175,6 +180,69 @@ const CREDENTIAL_FIELDS: [(&str, &[&str]); 13] = [
 /// Words that hold a secret's name within them and are none.
 const INNOCENT: [&str; 6] = ["secretar", "tokeni", "keyword", "session_id", "authorization_type", "token_count"];
 
+/// What tells of other models' records and fields beside them: messages with what was changed, attachments, translations, activities.
+/// Where fields or records are hidden these are refused, unless a rule is about them.
+const SHADOWS: [&str; 22] = [
+    "bus.*",
+    "discuss.*",
+    "ir.attachment",
+    "ir.default",
+    "ir.model.data",
+    "ir.property",
+    "ir.translation",
+    "link.tracker*",
+    "mail.*",
+    "mailing.*",
+    "phone.blacklist*",
+    "portal.*",
+    "privacy.*",
+    "publisher_warranty.*",
+    "rating.*",
+    "sms.*",
+    "snailmail.*",
+    "spreadsheet.*",
+    "documents.*",
+    "knowledge.*",
+    "data_cleaning.*",
+    "data_merge.*",
+];
+/// What one may read whatever is hidden: models that describe models, modules and languages, and hold nobody's data.
+const DESCRIBING: [&str; 11] = [
+    "ir.model",
+    "ir.model.constraint",
+    "ir.model.fields",
+    "ir.model.fields.selection",
+    "ir.model.relation",
+    "ir.module.category",
+    "ir.module.module",
+    "ir.module.module.dependency",
+    "ir.module.module.exclusion",
+    "ir.ui.view",
+    "res.lang",
+];
+/// Methods that give no record's data.
+const TELLING_NOTHING: [&str; 5] = ["check_access_rights", "fields_get", "has_access", "has_group", "context_get"];
+/// The reading methods that keep to hidden fields and records; the others could pass by them.
+const KEPT_READS: [&str; 8] =
+    ["search", "search_read", "search_count", "read", "fields_get", "default_get", "has_access", "check_access_rights"];
+
+/// What is done with records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Right {
+    Create,
+    Write,
+    Delete,
+}
+impl Right {
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Create => "created",
+            Self::Write => "changed",
+            Self::Delete => "deleted",
+        }
+    }
+}
+
 fn listed(list: &[&'static str], model: &str) -> bool {
     list.iter().any(|entry| matches(entry, model))
 }
@@ -216,10 +284,84 @@ impl Scope {
             )
             .next(dedicated(model)));
         }
-        Ok(())
+        match &self.rules {
+            None => Ok(()),
+            Some(rules) => Self::readable_by(rules, model),
+        }
     }
-    /// Refuses what may not be created, changed, deleted or run.
+    fn readable_by(rules: &Rules, model: &str) -> Result<(), Refusal> {
+        const ASK: &str = "An administrator of the organization decides it with ocore resource.";
+        if rules.refuses(model) {
+            return Err(refusal(
+                Code::ModelDenied,
+                format!("The organization has no resource for {model}, and refuses what has none."),
+            )
+            .next(ASK));
+        }
+        match rules.of(model) {
+            Some(rule) if !rule.read => Err(refusal(Code::ModelDenied, format!("{model} is not read here.")).next(ASK)),
+            None if rules.hides() && listed(&SHADOWS, model) => {
+                Err(refusal(Code::ModelDenied, format!("{model} tells of records and fields that are hidden from this key."))
+                    .next(ASK))
+            }
+            _ => Ok(()),
+        }
+    }
+    /// What the rules say of a model.
+    pub(crate) fn rule(&self, model: &str) -> Option<&Rule> {
+        self.rules.as_deref()?.of(model)
+    }
+    /// The rules, where they hide fields or records of any model.
+    pub(crate) fn hiding(&self) -> Option<&Arc<Rules>> {
+        self.rules.as_ref().filter(|rules| rules.hides())
+    }
+    /// Whether records of this model are hidden.
+    pub(crate) fn filtered(&self, model: &str) -> bool {
+        self.rule(model).is_some_and(Rule::filtered)
+    }
+    /// Whether some fields of this model are hidden by its own rule.
+    pub(crate) fn veiled(&self, model: &str) -> bool {
+        self.rule(model).is_some_and(|rule| !rule.fields.is_all())
+    }
+    /// What goes to Odoo past the checks of fields and records is refused where any are hidden, but for what tells nobody's data.
+    pub(crate) fn unguarded(&self, model: &str, method: &str) -> Result<(), Refusal> {
+        if self.rules.is_none() || self.hiding().is_none() {
+            return Ok(());
+        }
+        let of_views = matches!(method, "get_view" | "fields_view_get") && self.rule(model).is_none_or(|rule| !rule.hides());
+        if DESCRIBING.contains(&model) || TELLING_NOTHING.contains(&method) || of_views {
+            return Ok(());
+        }
+        Err(refusal(
+            Code::ModelDenied,
+            format!("Fields or records are hidden from this key, and this way to {model} could not keep to that."),
+        )
+        .next("Use search_read, read, count, aggregation and the tools that write records; they keep to it."))
+    }
+    /// Refuses what may not be changed or run.
     pub(crate) fn writable(&self, model: &str) -> Result<(), Refusal> {
+        self.permitted(model, Right::Write)
+    }
+    /// Refuses what may not be created, changed or deleted.
+    pub(crate) fn permitted(&self, model: &str, right: Right) -> Result<(), Refusal> {
+        self.changeable(model)?;
+        let Some(rule) = self.rule(model) else { return Ok(()) };
+        let may = match right {
+            Right::Create => rule.create,
+            Right::Write => rule.write,
+            Right::Delete => rule.delete,
+        };
+        if may {
+            return Ok(());
+        }
+        let message = if rule.create || rule.write || rule.delete {
+            format!("Records of {model} are not {} here.", right.verb())
+        } else {
+            format!("{model} is read-only here.")
+        };
+        Err(refusal(Code::ModelDenied, message).next("An administrator of the organization decides it with ocore resource."))
+    }
+    fn changeable(&self, model: &str) -> Result<(), Refusal> {
         self.readable(model)?;
         if listed(&GUARDED, model) && !self.lifted(model) {
             return Err(refusal(
@@ -240,7 +382,11 @@ impl Scope {
     }
     /// Whether names of this model's records may be shown: they go with its reading for a restricted key.
     pub(crate) fn shows_names_of(&self, model: &str) -> bool {
-        self.models.contains(model)
+        self.lists(model)
+    }
+    /// Whether the model is among those that the key may read.
+    pub(crate) fn lists(&self, model: &str) -> bool {
+        self.models.contains(model) && self.rules.as_ref().is_none_or(|rules| Self::readable_by(rules, model).is_ok())
     }
     fn which_models(&self) -> Cow<'static, str> {
         match &self.models {
@@ -256,10 +402,28 @@ impl Scope {
     /// May this method without effects be asked of this model?
     pub(crate) fn askable(&self, model: &str, method: &str) -> Result<(), Refusal> {
         self.readable(model)?;
+        if self.rules.is_some() {
+            self.kept_read(model, method)?;
+        }
         if !self.restricted || RESTRICTED_READS.contains(&method) || self.names_method(model, method) {
             return Ok(());
         }
         Err(unlisted(model, method))
+    }
+    /// Where fields or records are hidden, only the methods whose arguments and answers are checked for that.
+    fn kept_read(&self, model: &str, method: &str) -> Result<(), Refusal> {
+        let Some(rules) = self.hiding() else { return Ok(()) };
+        let hides = rules.of(model).is_some_and(Rule::hides);
+        let grouping = matches!(method, "read_group" | "formatted_read_group");
+        if KEPT_READS.contains(&method) || (method == "name_search" || grouping) && !hides {
+            return Ok(());
+        }
+        let advice = if grouping { "Use aggregation." } else { "Use search_read, read, count and aggregation; they keep to it." };
+        Err(refusal(
+            Code::PermissionDenied,
+            format!("Fields or records are hidden from this key, and {model}.{method} could pass by that."),
+        )
+        .next(advice))
     }
     /// May this method be run?
     pub(crate) fn callable(&self, model: &str, method: &str) -> Result<(), Refusal> {
@@ -276,7 +440,8 @@ impl Scope {
             return Err(refusal(Code::PermissionDenied, format!("The method {method} is not run by execute_method."))
                 .next(instead_of(method)));
         }
-        if self.restricted && !lifted && !self.names_method(model, method) {
+        let limited = self.rule(model).is_some_and(|rule| !rule.is_open());
+        if (limited || self.restricted && !lifted) && !self.names_method(model, method) {
             return Err(unlisted(model, method));
         }
         Ok(())
@@ -368,6 +533,7 @@ pub(crate) mod tests {
             restricted: false,
             max_records: 500,
             max_search_limit: 1000,
+            rules: None,
         }
     }
     pub(crate) fn only(models: &[&str]) -> Scope {

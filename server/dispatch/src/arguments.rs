@@ -65,13 +65,14 @@ pub fn split(arguments: Value, entry: &Entry, permissions: &Permissions) -> Resu
             .ok_or_else(|| wrong(format!("timeout_seconds is a whole number from 1 to {MOST_SECONDS}.")))?
             .max(least),
     };
+    let most = MOST_KILOBYTES.max(entry.tool.response_kb);
     let max_bytes = match taken.get("max_response_size") {
-        None => DEFAULT_KILOBYTES,
+        None => DEFAULT_KILOBYTES.max(entry.tool.response_kb),
         Some(v) => v
             .as_u64()
             .and_then(|kb| usize::try_from(kb).ok())
-            .filter(|kb| (1..=MOST_KILOBYTES).contains(kb))
-            .ok_or_else(|| wrong(format!("max_response_size is a whole number of kilobytes from 1 to {MOST_KILOBYTES}.")))?,
+            .filter(|kb| (1..=most).contains(kb))
+            .ok_or_else(|| wrong(format!("max_response_size is a whole number of kilobytes from 1 to {most}.")))?,
     } * 1024;
     let flag = |name: &str| match taken.get(name) {
         None => Ok(false),

@@ -30,18 +30,24 @@ const MORE: &str = " There is more.";
 
 /// What a key carries of what is known.
 pub(crate) struct AutoContext<'a> {
+    actor: &'a Actor,
+    tool: &'static Tool,
     snapshot: &'a Snapshot,
+    /// Where no rules apply.
     scope: Scope,
 }
 impl<'a> AutoContext<'a> {
     /// None for keys without the permission.
-    pub(crate) fn of(actor: &Actor, tool: &'static Tool, snapshot: &'a Snapshot) -> Option<Self> {
-        actor.permissions().auto_context.then(|| Self { snapshot, scope: scope(actor, tool, snapshot) })
+    pub(crate) fn of(actor: &'a Actor, tool: &'static Tool, snapshot: &'a Snapshot) -> Option<Self> {
+        actor.permissions().auto_context.then(|| Self { actor, tool, snapshot, scope: scope(actor, tool, snapshot, None) })
     }
 
     /// At most [`MOST`] characters; none when nothing is known that this key may see.
     pub(crate) fn about(&self, instance: &Instance) -> Option<String> {
         let mut text = String::from(INTRO);
+        let ruled = (instance.ruled || !self.actor.permissions().rules.is_empty())
+            .then(|| scope(self.actor, self.tool, self.snapshot, Some(instance)));
+        let scope = ruled.as_ref().unwrap_or(&self.scope);
         let (mut length, mut models, mut said, mut more) = (INTRO.chars().count(), 0, false, false);
         for summary in self.snapshot.summaries().of(instance.id) {
             let between = if said { "; " } else { "" };
@@ -52,7 +58,7 @@ impl<'a> AutoContext<'a> {
                 continue;
             }
             if let Some(model) = summary.model.as_deref() {
-                if self.scope.readable(model).is_err() {
+                if scope.readable(model).is_err() {
                     continue;
                 }
                 models += 1;

@@ -262,6 +262,12 @@ impl Dispatch {
         let store = &self.operations.store;
         loop {
             let here = self.operations.find(id);
+            // It may have ended before anybody asked, here or elsewhere.
+            if here.is_none()
+                && let Some((operation, outcome)) = store.take_outcome(id).await?
+            {
+                return told(&operation, outcome);
+            }
             let ended = async {
                 let Some(live) = &here else {
                     tokio::time::sleep(LOOK).await;
@@ -303,9 +309,7 @@ impl Dispatch {
                     Err(fault) => Err(fault.clone()),
                 };
             }
-            if let Some((operation, outcome)) = store.take_outcome(id).await? {
-                return told(&operation, outcome);
-            }
+            tokio::task::yield_now().await;
         }
     }
 

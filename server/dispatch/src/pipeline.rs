@@ -549,9 +549,9 @@ impl Dispatch {
     ) -> ReadCx {
         let odoo = match instance {
             Some(instance) => {
-                let scope = scope(actor, entry.tool, snapshot);
+                let scope = scope(actor, entry.tool, snapshot, Some(instance));
                 self.pool
-                    .reader(Arc::clone(instance), Arc::new(scope), common.context.clone(), deadline)
+                    .reader(by_own_login(actor, instance), Arc::new(scope), common.context.clone(), deadline)
                     .map_err(|fault| fault.public())
             }
             None => Err(refusal(Code::NotConfigured, "This tool works on no instance.")),
@@ -576,14 +576,14 @@ impl Dispatch {
             cooldowns: bound(Category::System).map(|(db, sources, caller)| Cooldowns::new(db, sources, caller)),
             posthog: instance
                 .filter(|_| entry.tool.facts.category == Category::Monitoring)
-                .map(|at| self.posthog.reader(Arc::clone(at), &scope(actor, entry.tool, snapshot), deadline)),
+                .map(|at| self.posthog.reader(Arc::clone(at), &scope(actor, entry.tool, snapshot, Some(at)), deadline)),
         };
         ReadCx::new(Arc::clone(actor), instance.map(Arc::clone), handles, directory, self.sources.now(), cancel, progress)
     }
 }
 
 /// The policy that the handles carry.
-pub(crate) fn scope(actor: &Actor, tool: &'static Tool, snapshot: &Snapshot) -> Scope {
+pub(crate) fn scope(actor: &Actor, tool: &'static Tool, snapshot: &Snapshot, at: Option<&Instance>) -> Scope {
     let permissions = actor.permissions();
     let (max_records, max_search_limit) =
         snapshot.org(actor.org()).map_or((500, 1000), |o| (u64::from(o.max_records), u64::from(o.max_search_limit)));
@@ -592,9 +592,18 @@ pub(crate) fn scope(actor: &Actor, tool: &'static Tool, snapshot: &Snapshot) -> 
         methods: permissions.methods.clone(),
         companies: permissions.companies.clone(),
         lifts: tool.lifts,
-        restricted: permissions.restricted(),
+        restricted: at.map_or_else(|| permissions.restricted(), |at| actor.restricted_on(at)),
+        rules: at.and_then(|at| snapshot.rules(actor, at)),
         max_records,
         max_search_limit,
+    }
+}
+
+/// The instance as this key gets into it: by its own Odoo login where it has one, and then by no other, refused or not.
+fn by_own_login(actor: &Actor, instance: &Arc<Instance>) -> Arc<Instance> {
+    match actor.own_credential(instance.id) {
+        None => Arc::clone(instance),
+        Some(own) => Arc::new(Instance { rpc: Some(own.clone()), ..Instance::clone(instance) }),
     }
 }
 

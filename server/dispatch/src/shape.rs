@@ -4,7 +4,10 @@ use serde_json::{
     Map, Value, json,
     value::{RawValue, to_raw_value},
 };
-use tools::contract::{Format, Reply};
+use tools::{
+    contract::{Format, Reply},
+    csv_text::neutral,
+};
 
 /// An answer ready for any façade.
 pub struct Shaped {
@@ -177,14 +180,6 @@ fn cell(value: &Value) -> String {
         },
         other => other.to_string(),
     }
-}
-
-/// A spreadsheet would run a cell that starts like a formula; numbers and phone numbers do not.
-fn neutral(cell: String) -> String {
-    let starts = cell.starts_with(['=', '@', '+', '-', '\t', '\r']);
-    let harmless = cell.len() > 1
-        && cell.chars().skip(1).all(|c| c.is_ascii_digit() || matches!(c, '.' | ',' | ' ' | '(' | ')' | '-' | '/'));
-    if starts && !(cell.starts_with(['+', '-']) && harmless) { format!("'{cell}") } else { cell }
 }
 
 #[cfg(test)]

@@ -4,4 +4,5 @@ mod sessions;
 pub mod token;
 mod verify;
 
+pub use sessions::{Moment, Session};
 pub use verify::{Denied, Keys, Known, Reason, Touched};

@@ -5,7 +5,10 @@ use kernel::{Actor, Code, Facade, KeyId, OrgId, Refusal, Role, SessionId, Source
 use parking_lot::Mutex;
 use store::registry::{KeyRecord, Registry, Snapshot};
 
-use crate::{sessions::Sessions, token};
+use crate::{
+    sessions::{Moment, Sessions},
+    token,
+};
 
 /// Why somebody was not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +144,7 @@ impl Keys {
         let (snapshot, hash) = self.snapshot_for(presented, address).await?;
         let (record, found) = self.admit(&snapshot, &hash, address)?;
         self.touch(record.id, self.sources.now(), address);
-        let session = self.sessions.of(record.id, client, &self.sources);
+        let session = self.sessions.of(record.id, client, address, facade, &self.sources);
         Ok(actor(&snapshot, record, found, address, facade, session))
     }
 
@@ -206,6 +209,19 @@ impl Keys {
         Ok((record, found))
     }
 
+    /// Sessions that began and ended since the last time, oldest first, for the main audit log.
+    pub fn take_moments(&self) -> Vec<Moment> {
+        self.sessions.moments(self.sources.now())
+    }
+    /// The same when the server stops: all that go on end with it.
+    pub fn stop_sessions(&self) -> Vec<Moment> {
+        self.sessions.stop()
+    }
+    /// Takes back what could not be written.
+    pub fn give_back(&self, moments: Vec<Moment>) {
+        self.sessions.give_back(moments);
+    }
+
     /// Uses since the last time, for the columns "last used" of the key list.
     pub fn take_touched(&self) -> Vec<Touched> {
         std::mem::take(&mut *self.touched.lock()).into_values().collect()
@@ -238,6 +254,7 @@ fn actor(
         role: found.role,
         operator: found.operator,
         permissions: Arc::clone(&record.permissions),
+        own: record.own.clone(),
         address,
         facade,
         session,

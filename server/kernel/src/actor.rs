@@ -1,9 +1,12 @@
 //! Who calls. An [`Actor`] is proof that identity looked at the key not long ago.
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use serde::Serialize;
 
-use crate::{KeyId, OrgId, Permissions, Role, SessionId, Timestamp, UserId};
+use crate::{Instance, InstanceId, KeyId, OrgId, Permissions, Role, RpcConnection, SessionId, Timestamp, UserId};
+
+/// The Odoo logins of a key's own, by instance. Empty for most.
+pub type OwnCredentials = BTreeMap<InstanceId, RpcConnection>;
 
 /// The wire protocol over which a call came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -42,6 +45,8 @@ pub struct Verified {
     /// Whether it acts for an operator of the installation: the owner is one and made the key.
     pub operator: bool,
     pub permissions: Arc<Permissions>,
+    /// Where there is one, the key acts by it and by no other.
+    pub own: Option<Arc<OwnCredentials>>,
     pub address: IpAddr,
     pub facade: Facade,
     pub session: SessionId,
@@ -82,6 +87,15 @@ impl Actor {
     }
     pub fn permissions(&self) -> &Arc<Permissions> {
         &self.0.permissions
+    }
+    /// The key's own way into an instance, if it has one.
+    pub fn own_credential(&self, instance: InstanceId) -> Option<&RpcConnection> {
+        self.0.own.as_ref()?.get(&instance)
+    }
+    /// Whether more limits the key on this instance than its categories and tools: its own limits, the organization's resources, or an
+    /// Odoo login of its own.
+    pub fn restricted_on(&self, instance: &Instance) -> bool {
+        self.0.permissions.restricted() || instance.ruled || self.own_credential(instance.id).is_some()
     }
     pub fn address(&self) -> IpAddr {
         self.0.address

@@ -18,6 +18,10 @@ macro_rules! ids {
             pub fn new(sources: &Sources) -> Self {
                 Self(new_ulid(sources))
             }
+            /// Nobody's.
+            pub const fn nil() -> Self {
+                Self(Ulid::nil())
+            }
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,6 +57,8 @@ ids! {
     KeyId,
     /// One call, and its row in the call audit.
     CallId,
+    /// A model's rule in an organization.
+    ResourceId,
     /// One key and client, ended by 30 minutes of silence.
     SessionId,
 }

@@ -1,10 +1,10 @@
 //! What a key carries. Every set is [`Selection::All`] or [`Selection::Only`]; an empty set grants nothing.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Category, InstanceId};
+use crate::{Category, InstanceId, resource::ModelRule};
 
 /// All, or only the named ones. Deleting the last member leaves an empty `Only`, which grants nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,9 @@ pub struct Permissions {
     #[serde(deserialize_with = "Option::deserialize")]
     pub rate_per_minute: Option<u32>,
     pub auto_context: bool,
+    /// Which fields and records of a model the key sees, beside what the organization's resources say. Any makes the key *restricted*.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<String, ModelRule>,
 }
 impl Permissions {
     /// Everything that the owner may do: what leaving out every flag of `key create` means.
@@ -105,6 +108,7 @@ impl Permissions {
             addresses: Selection::All,
             rate_per_minute: None,
             auto_context: false,
+            rules: BTreeMap::new(),
         }
     }
     /// Nothing at all: what a key has whose stored permissions cannot be read. Names every member, so that a new one is decided here.
@@ -120,11 +124,12 @@ impl Permissions {
             addresses: Selection::default(),
             rate_per_minute: Some(1),
             auto_context: false,
+            rules: BTreeMap::new(),
         }
     }
     /// A restricted key is refused what could pass by its limits: raw SQL, code, files, and unlisted methods.
     pub fn restricted(&self) -> bool {
-        !self.models.is_all() || !self.companies.is_all()
+        !self.models.is_all() || !self.companies.is_all() || !self.rules.is_empty()
     }
 }
 
@@ -164,10 +169,27 @@ mod tests {
             addresses: Selection::only(["192.0.2.0/24".parse().unwrap()]),
             rate_per_minute: Some(7),
             auto_context: true,
+            rules: BTreeMap::new(),
         };
         for (text, meant) in [(FIRST, Permissions::all()), (FIRST_LIMITED, limited)] {
             assert_eq!(serde_json::from_str::<Permissions>(text).unwrap(), meant, "newer processes read old keys");
             assert_eq!(serde_json::to_string(&meant).unwrap(), text, "older processes read new keys that use nothing new");
+        }
+    }
+
+    #[test]
+    fn rules_are_read_back_and_dead_where_they_are_not_known() {
+        let rule = ModelRule {
+            fields: crate::resource::FieldPolicy::Deny(BTreeSet::from(["email".into()])),
+            filter: Some(crate::resource::Filter::parse("[('user_id', '=', 7)]").unwrap()),
+            ..ModelRule::open()
+        };
+        let ruled = Permissions { rules: BTreeMap::from([("res.partner".into(), rule)]), ..Permissions::all() };
+        assert!(ruled.restricted());
+        let text = serde_json::to_string(&ruled).unwrap();
+        assert_eq!(serde_json::from_str::<Permissions>(&text).unwrap(), ruled);
+        for (from, to) in [("\"can_read\"", "\"may_read\""), ("\"deny\"", "\"hide\""), ("\"=\"", "\"any\"")] {
+            assert!(serde_json::from_str::<Permissions>(&text.replace(from, to)).is_err(), "{from}");
         }
     }
 

@@ -62,9 +62,10 @@ pub fn decide(actor: &Arc<Actor>, tool: &Facts, at: Option<&Instance>, now: Time
             return Err(denied(format!("This key does not permit the tool {}.", tool.name)));
         }
     }
-    if permissions.restricted() && strong(tool) && !permissions.tools.names(tool.name) {
+    let restricted = at.map_or_else(|| permissions.restricted(), |instance| actor.restricted_on(instance));
+    if restricted && strong(tool) && !permissions.tools.names(tool.name) {
         return Err(denied(format!(
-            "{} could pass by the limits of this key (it is restricted to some models or companies).",
+            "{} could pass by the limits of this key (its models, companies, fields or records are limited, by itself or by the organization).",
             tool.name
         ))
         .next("Use the tools of the categories orm and search, or ask for a key whose tool list names this one."));
@@ -76,7 +77,8 @@ pub fn decide(actor: &Arc<Actor>, tool: &Facts, at: Option<&Instance>, now: Time
         }
         barred = Some(Bar::Never(denied(why.text)));
     }
-    if permissions.read_only && tool.access > Access::Read {
+    // Also where the tool is listed as a read: some writes are found out only when the instance is asked.
+    if permissions.read_only {
         let why = denied("This key is read-only.");
         if tool.least > Access::Read {
             return Err(why);
@@ -135,10 +137,7 @@ fn role_bars(role: Role, tool: &Facts) -> Option<RoleBar> {
                     even_reads: true,
                 });
             }
-            (tool.access > Access::Read).then_some(RoleBar {
-                text: "The owner of this key is a viewer, who reads and does not write.",
-                even_reads: false,
-            })
+            Some(RoleBar { text: "The owner of this key is a viewer, who reads and does not write.", even_reads: false })
         }
     }
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{CredentialId, InstanceId, OrgId, ServerId, Timestamp, access::words};
+use crate::{CredentialId, InstanceId, OrgId, ServerId, Timestamp, access::words, resource::WithoutResource};
 
 words! {
     Environment, "environment":
@@ -66,6 +66,10 @@ pub struct Organization {
     pub max_records: u32,
     /// The most that `limit` may ask for (default 1,000).
     pub max_search_limit: u32,
+    /// What becomes of models without a resource (default: as Odoo says).
+    pub without_resource: WithoutResource,
+    /// New resources start read-only (default off).
+    pub default_read_only: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -140,6 +144,8 @@ pub struct Instance {
     /// Whether a PostgreSQL URL is stored (sealed).
     pub postgres: bool,
     pub posthog: Option<PostHogConnection>,
+    /// Whether resources of its organization apply to it: every key is *restricted* there.
+    pub ruled: bool,
     /// Calls at a time (default 4).
     pub concurrency: u32,
     /// Part of every cache key: bumped when what is cached about the instance may have changed.

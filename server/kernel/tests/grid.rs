@@ -6,9 +6,9 @@
 use std::{fmt::Write as _, net::Ipv4Addr, sync::Arc};
 
 use kernel::{
-    Access, Actor, Category, Changes, Environment, Facade, Facts, Health, Instance, InstanceId, InstanceState, KeyId,
-    ManualClock, OrgId, Permissions, Role, SeededRandom, Selection, ServerId, SessionId, Sources, ToolRule, Verified, parse_time,
-    policy::decide,
+    Access, Actor, Category, Changes, CredentialId, Environment, Facade, Facts, Health, Instance, InstanceId, InstanceState,
+    KeyId, ManualClock, OrgId, OwnCredentials, Permissions, Role, RpcConnection, RpcDialect, SeededRandom, Selection, ServerId,
+    SessionId, Sources, ToolRule, Verified, parse_time, policy::decide, resource::ModelRule,
 };
 
 fn facts(name: &'static str, category: Category, access: Access, least: Access, changes: Changes) -> Facts {
@@ -35,8 +35,32 @@ fn tools() -> Vec<Facts> {
         facts("backup_database", Category::System, Write, Write, Outside),
         facts("restore_database", Category::System, Destructive, Destructive, Instance),
         facts("add_note", Category::Context, Write, Write, Ocore),
-        facts("generate_report", Category::Reports, Read, Read, Ocore),
+        facts("generate_report", Category::Reports, Read, Read, Instance),
     ]
+}
+
+/// What limits a key on an instance, beside its permissions.
+#[derive(Clone, Copy, PartialEq)]
+enum Limits {
+    None,
+    Resources,
+    OwnLogin,
+}
+impl Limits {
+    fn on(self, at: &Instance) -> Instance {
+        Instance { ruled: self == Self::Resources, ..at.clone() }
+    }
+    fn own(self, places: &[Instance]) -> Option<Arc<OwnCredentials>> {
+        let sources = Sources::system();
+        let login = || RpcConnection {
+            credential: CredentialId::new(&sources),
+            login: "ann".into(),
+            dialect: RpcDialect::Auto,
+            refused: false,
+            generation: 1,
+        };
+        (self == Self::OwnLogin).then(|| Arc::new(places.iter().map(|at| (at.id, login())).collect()))
+    }
 }
 
 struct World {
@@ -44,7 +68,7 @@ struct World {
     org: OrgId,
 }
 impl World {
-    fn actor(&self, role: Role, permissions: Permissions) -> Arc<Actor> {
+    fn actor(&self, role: Role, permissions: Permissions, own: Option<Arc<OwnCredentials>>) -> Arc<Actor> {
         Actor::verified(Verified {
             org: self.org,
             org_slug: "acme".into(),
@@ -54,6 +78,7 @@ impl World {
             role,
             operator: false,
             permissions: Arc::new(permissions),
+            own,
             address: Ipv4Addr::LOCALHOST.into(),
             facade: Facade::Mcp,
             session: SessionId::new(&self.sources),
@@ -83,6 +108,7 @@ impl World {
             backups: None,
             postgres: false,
             posthog: None,
+            ruled: false,
             concurrency: 4,
             generation: 0,
             created_at: self.sources.now(),
@@ -93,8 +119,13 @@ impl World {
         match decide(actor, tool, Some(at), self.sources.now()) {
             Err(why) => why.code.to_string(),
             Ok(permit) if tool.access == Access::Read => {
-                assert!(permit.plan().is_ok());
-                "yes".into()
+                let viewer = actor.role() == Role::Viewer || actor.permissions().read_only;
+                assert_eq!(permit.plan().is_err(), viewer, "{}: what is found out to write only when it runs", tool.name);
+                // Listed as a read, and writes where the instance says so.
+                match permit.write() {
+                    Err(why) if tool.changes == Changes::Instance => format!("reads; {}", why.code),
+                    _ => "yes".into(),
+                }
             }
             Ok(permit) => {
                 let reads = if tool.least == Access::Read { "reads; " } else { "" };
@@ -138,20 +169,35 @@ fn the_grid_is_as_it_was_agreed() {
             },
         ),
     ];
+    let partner = || [("res.partner".to_owned(), ModelRule { can_write: false, ..ModelRule::open() })];
+    let keys: Vec<(&str, Permissions, Limits)> = keys
+        .into_iter()
+        .map(|(name, permissions)| (name, permissions, Limits::None))
+        .chain([
+            ("rules on res.partner", Permissions { rules: partner().into(), ..all() }, Limits::None),
+            ("full, resources here", all(), Limits::Resources),
+            ("full, own Odoo login", all(), Limits::OwnLogin),
+            (
+                "resources, allow odoo_logs",
+                Permissions { tools: ToolRule::Allow(["odoo_logs".to_owned()].into()), ..all() },
+                Limits::Resources,
+            ),
+        ])
+        .collect();
     let mut grid = String::new();
     for role in [Role::Owner, Role::Admin, Role::Member, Role::Viewer] {
-        for (key, permissions) in &keys {
+        for (key, permissions, limits) in &keys {
             if role < Role::Admin && !["full", "read-only"].contains(key) {
                 continue;
             }
-            let actor = world.actor(role, permissions.clone());
+            let places = [&open, &closed, &maintenance, &archived, &foreign].map(|at| limits.on(at));
+            let actor = world.actor(role, permissions.clone(), limits.own(&places));
             for tool in tools() {
-                let [open, closed, maintenance, archived, foreign] =
-                    [&open, &closed, &maintenance, &archived, &foreign].map(|at| world.verdict(&actor, &tool, at));
+                let [open, closed, maintenance, archived, foreign] = places.each_ref().map(|at| world.verdict(&actor, &tool, at));
                 assert_eq!((archived.as_str(), foreign.as_str()), ("unknown_tool", "unknown_tool"));
                 writeln!(
                     grid,
-                    "{:<8}{:<25}{:<19}{:<13}open: {open:<26}closed: {closed:<40}maintenance: {maintenance}",
+                    "{:<8}{:<28}{:<19}{:<13}open: {open:<26}closed: {closed:<40}maintenance: {maintenance}",
                     role.as_str(),
                     key,
                     tool.name,

@@ -1170,6 +1170,7 @@ mod tests {
             role: Role::Owner,
             operator: false,
             permissions: Arc::new(Permissions::all()),
+            own: None,
             address: [192, 0, 2, 1].into(),
             facade: Facade::Mcp,
             session: SessionId::new(sources),

@@ -1,8 +1,8 @@
 //! Odoo logins and their sealed secrets.
-use kernel::{CredentialId, InstanceId, OrgId, RpcDialect, SecretString, Sources, Timestamp};
+use kernel::{CredentialId, InstanceId, KeyId, OrgId, RpcConnection, RpcDialect, SecretString, Sources, Timestamp};
 
 use crate::{
-    Db, On, Result, Tx, args,
+    Db, On, Result, Row, Tx, args,
     events::{self, Change},
     vault::{Place, Vault},
 };
@@ -47,6 +47,84 @@ pub async fn set_default(tx: &mut Tx, vault: &Vault, new: &NewCredential<'_>, so
     Ok(id)
 }
 
+/// Sets a key's own credential of an instance, as [`set_default`] does the instance's.
+pub async fn set_own(tx: &mut Tx, vault: &Vault, key: KeyId, new: &NewCredential<'_>, sources: &Sources) -> Result<CredentialId> {
+    use kernel::ExposeSecret as _;
+    let now = sources.now();
+    let sql = "SELECT id FROM credentials WHERE org_id = $1 AND instance_id = $2 AND key_id = $3";
+    let old = tx.fetch_optional(sql, args![new.org, new.instance, key]).await?;
+    let id = old.as_ref().map(|r| r.parsed("credentials.id")).transpose()?.unwrap_or_else(|| CredentialId::new(sources));
+    let sealed = vault.seal(place(&id.to_string()), new.secret.expose_secret().as_bytes())?;
+    if old.is_some() {
+        tx.execute(
+            "UPDATE credentials SET login = $2, secret = $3, dialect = $4, refused_at = NULL, generation = generation + 1, \
+             updated_at = $5 WHERE id = $1",
+            args![id, new.login, sealed, new.dialect, now],
+        )
+        .await?;
+    } else {
+        tx.execute(
+            "INSERT INTO credentials (id, org_id, instance_id, key_id, is_default, login, secret, dialect, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, FALSE, $5, $6, $7, $8, $8)",
+            args![id, new.org, new.instance, key, new.login, sealed, new.dialect, now],
+        )
+        .await?;
+    }
+    events::write(tx, Change::Credential, Some(new.org), id, now).await?;
+    Ok(id)
+}
+
+/// Gives false when the key had none there.
+pub async fn remove_own(tx: &mut Tx, org: OrgId, instance: InstanceId, key: KeyId, now: Timestamp) -> Result<bool> {
+    let sql = "DELETE FROM credentials WHERE org_id = $1 AND instance_id = $2 AND key_id = $3";
+    let gone = tx.execute(sql, args![org, instance, key]).await?;
+    events::write(tx, Change::Credential, Some(org), key, now).await?;
+    Ok(gone > 0)
+}
+
+/// A key's own login to an instance.
+#[derive(Debug, Clone)]
+pub struct Own {
+    pub key: KeyId,
+    pub instance: InstanceId,
+    pub rpc: RpcConnection,
+}
+/// One that cannot be read whole is there and refused: the key must not act by another.
+pub(crate) fn read_own(row: &Row) -> Result<Own> {
+    let (key, instance) = (row.parsed("credentials.key_id")?, row.parsed("credentials.instance_id")?);
+    let whole = || -> Result<RpcConnection> {
+        Ok(RpcConnection {
+            credential: row.parsed("credentials.id")?,
+            login: row.text("credentials.login")?,
+            dialect: row.parsed("credentials.dialect")?,
+            refused: row.opt_text("credentials.refused_at")?.is_some(),
+            generation: row.int("credentials.generation")?,
+        })
+    };
+    let rpc = whole().unwrap_or_else(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, %key, "a key's own credential cannot be read; the key cannot use the instance");
+        RpcConnection {
+            credential: CredentialId::nil(),
+            login: String::new(),
+            dialect: RpcDialect::Auto,
+            refused: true,
+            generation: 0,
+        }
+    });
+    Ok(Own { key, instance, rpc })
+}
+/// All keys' own ones: for the registry.
+pub(crate) async fn own_rows(on: impl Into<On<'_>>) -> Result<Vec<Row>> {
+    let sql = "SELECT id, key_id, instance_id, login, dialect, refused_at, generation FROM credentials WHERE key_id IS NOT NULL";
+    on.into().fetch_all(sql, args![]).await
+}
+/// A key's own ones, for lists.
+pub async fn own(on: impl Into<On<'_>>, org: OrgId, key: KeyId) -> Result<Vec<Own>> {
+    let sql = "SELECT id, key_id, instance_id, login, dialect, refused_at, generation FROM credentials \
+               WHERE org_id = $1 AND key_id = $2 ORDER BY instance_id";
+    on.into().fetch_all(sql, args![org, key]).await?.iter().map(read_own).collect()
+}
+
 /// Gives false when the instance had none.
 pub async fn remove_default(tx: &mut Tx, org: OrgId, instance: InstanceId, now: Timestamp) -> Result<bool> {
     let gone =
@@ -63,6 +141,8 @@ pub struct Opened {
     pub generation: i64,
     /// Odoo refused it and nobody has changed it since.
     pub refused: bool,
+    /// The key whose own it is; none for the instance's default.
+    pub key: Option<KeyId>,
 }
 
 /// What the ways into instances need of the store: opened secrets, and the mark that Odoo refused one.
@@ -79,13 +159,14 @@ impl CredentialStore {
 
     /// The credential of that instance; none when it is gone or another instance's.
     pub async fn open(&self, instance: InstanceId, credential: CredentialId) -> Result<Option<Opened>> {
-        let sql = "SELECT login, secret, generation, refused_at FROM credentials WHERE id = $1 AND instance_id = $2";
+        let sql = "SELECT login, secret, generation, refused_at, key_id FROM credentials WHERE id = $1 AND instance_id = $2";
         let Some(row) = self.db.fetch_optional(sql, args![credential, instance]).await? else { return Ok(None) };
         Ok(Some(Opened {
             login: row.text("credentials.login")?,
             secret: self.vault.open_text(place(&credential.to_string()), &row.bytes("credentials.secret")?)?,
             generation: row.int("credentials.generation")?,
             refused: row.opt_text("credentials.refused_at")?.is_some(),
+            key: row.opt_parsed("credentials.key_id")?,
         }))
     }
 

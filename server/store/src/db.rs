@@ -126,6 +126,7 @@ text_args!(
     kernel::KeyId,
     kernel::CallId,
     kernel::SessionId,
+    kernel::ResourceId,
     kernel::Role,
     kernel::Environment,
     kernel::InstanceState,

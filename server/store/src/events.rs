@@ -15,6 +15,7 @@ pub enum Change {
     Key,
     /// What goes into tools' descriptions: approved summaries.
     Knowledge,
+    Resource,
 }
 impl Change {
     pub const fn as_str(self) -> &'static str {
@@ -27,6 +28,7 @@ impl Change {
             Self::Credential => "credential",
             Self::Key => "key",
             Self::Knowledge => "knowledge",
+            Self::Resource => "resource",
         }
     }
 }

@@ -59,6 +59,8 @@ pub(crate) fn read(row: &Row) -> Result<InstanceRow> {
             backups: row.opt_text("instances.backups")?.map(PathBuf::from),
             postgres: row.bool("instances.has_postgres")?,
             posthog,
+            // The registry knows better; whoever does not ask it takes the safe side.
+            ruled: true,
             concurrency: row.uint("instances.concurrency")?,
             generation: row.int("instances.generation")?,
             created_at: row.time("instances.created_at")?,

@@ -933,6 +933,7 @@ mod tests {
             role: Role::Admin,
             operator: false,
             permissions: Arc::new(Permissions::all()),
+            own: None,
             address: [192, 0, 2, 1].into(),
             facade: Facade::Mcp,
             session: SessionId::new(&w.sources),

@@ -18,6 +18,7 @@ mod migrations;
 pub mod operations;
 pub mod orgs;
 pub mod registry;
+pub mod resources;
 pub mod secrets;
 pub mod security;
 pub mod servers;

@@ -25,6 +25,7 @@ migrations! {
     3 "0003_ledger",
     4 "0004_posthog",
     5 "0005_operations",
+    6 "0006_policy",
     7 "0007_cooldowns",
 }
 

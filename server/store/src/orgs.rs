@@ -1,5 +1,5 @@
 //! Organizations: the tenants.
-use kernel::{OrgId, Organization, Sources, Timestamp};
+use kernel::{OrgId, Organization, Sources, Timestamp, resource::WithoutResource};
 
 use crate::{
     On, Result, Row, Tx, args,
@@ -24,6 +24,8 @@ impl OrgRow {
                 kill_switch: row.bool("organizations.kill_switch")?,
                 max_records: row.uint("organizations.max_records")?,
                 max_search_limit: row.uint("organizations.max_search_limit")?,
+                without_resource: row.parsed("organizations.without_resource")?,
+                default_read_only: row.bool("organizations.default_read_only")?,
             },
             audit_retention_days: row.uint("organizations.audit_retention_days")?,
             created_at: row.time("organizations.created_at")?,
@@ -75,17 +77,31 @@ pub struct OrgChange {
     pub max_records: Option<u32>,
     pub max_search_limit: Option<u32>,
     pub audit_retention_days: Option<u32>,
+    pub without_resource: Option<WithoutResource>,
+    pub default_read_only: Option<bool>,
 }
 
 /// Gives false when there is no such organization.
 pub async fn update(tx: &mut Tx, id: OrgId, change: &OrgChange, now: Timestamp) -> Result<bool> {
-    let OrgChange { name, kill_switch, max_records, max_search_limit, audit_retention_days } = change;
+    let OrgChange { name, kill_switch, max_records, max_search_limit, audit_retention_days, without_resource, default_read_only } =
+        change;
     let changed = tx
         .execute(
             "UPDATE organizations SET name = COALESCE($2, name), kill_switch = COALESCE($3, kill_switch), \
              max_records = COALESCE($4, max_records), max_search_limit = COALESCE($5, max_search_limit), \
-             audit_retention_days = COALESCE($6, audit_retention_days), updated_at = $7 WHERE id = $1",
-            args![id, name.as_ref(), *kill_switch, *max_records, *max_search_limit, *audit_retention_days, now],
+             audit_retention_days = COALESCE($6, audit_retention_days), without_resource = COALESCE($7, without_resource), \
+             default_read_only = COALESCE($8, default_read_only), updated_at = $9 WHERE id = $1",
+            args![
+                id,
+                name.as_ref(),
+                *kill_switch,
+                *max_records,
+                *max_search_limit,
+                *audit_retention_days,
+                without_resource.map(WithoutResource::as_str),
+                *default_read_only,
+                now
+            ],
         )
         .await?;
     events::write(tx, Change::Organization, Some(id), id, now).await?;

@@ -4,7 +4,7 @@
 //! refuses when it is too old: if the store cannot be read, revocations cannot be seen. A row that cannot be read is left out (a key
 //! with unreadable permissions stays and grants nothing) and logged, and the other rows go on.
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{
         Arc,
@@ -14,10 +14,14 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use kernel::{Instance, InstanceId, KeyId, OrgId, Organization, Permissions, Role, Server, Sources, Timestamp, UserId};
+use kernel::{
+    Actor, Instance, InstanceId, KeyId, OrgId, Organization, OwnCredentials, Permissions, Role, Server, Sources, Timestamp,
+    UserId,
+    resource::{Resource, Rules, WithoutResource},
+};
 use tokio::sync::{Mutex, Notify};
 
-use crate::{Db, Result, Row, events, instances, keys, orgs, servers, summaries::Summaries, users};
+use crate::{Db, Result, Row, credentials, events, instances, keys, orgs, resources, servers, summaries::Summaries, users};
 
 #[derive(Debug, Clone)]
 pub struct UserRecord {
@@ -39,6 +43,8 @@ pub struct KeyRecord {
     pub role: Role,
     pub label: Arc<str>,
     pub permissions: Arc<Permissions>,
+    /// The Odoo logins of its own, if it has any.
+    pub own: Option<Arc<OwnCredentials>>,
     pub expires_at: Option<Timestamp>,
     /// Revoked keys stay for a month: whose they were is known when they are used again.
     pub revoked_at: Option<Timestamp>,
@@ -61,6 +67,9 @@ pub struct Snapshot {
     roles: HashMap<(OrgId, UserId), Role>,
     keys: HashMap<[u8; 32], Arc<KeyRecord>>,
     summaries: Arc<Summaries>,
+    resources: HashMap<OrgId, Vec<Resource>>,
+    /// What applies to a key that has no rules of its own and may act in all companies.
+    common: HashMap<InstanceId, Arc<Rules>>,
     /// The newest change that it contains.
     seq: i64,
     base: Instant,
@@ -122,6 +131,29 @@ impl Snapshot {
     /// What people wrote or approved about their instances, for the descriptions of tools.
     pub fn summaries(&self) -> &Summaries {
         &self.summaries
+    }
+
+    /// What a call of this actor on this instance works under, beside the key's other limits. None where nothing applies.
+    pub fn rules(&self, actor: &Actor, instance: &Instance) -> Option<Arc<Rules>> {
+        let permissions = actor.permissions();
+        if permissions.rules.is_empty() {
+            if !instance.ruled {
+                return None;
+            }
+            if permissions.companies.is_all()
+                && let Some(common) = self.common.get(&instance.id)
+            {
+                return Some(Arc::clone(common));
+            }
+        }
+        let without = self.org(instance.org).map_or(WithoutResource::Refuse, |org| org.without_resource);
+        let of = self.resources.get(&instance.org).map_or(&[][..], Vec::as_slice);
+        // A company's rule holds wherever the key may act in that company.
+        let applies = |r: &&Resource| {
+            r.instance.is_none_or(|id| id == instance.id) && r.company.is_none_or(|id| permissions.companies.contains(&id))
+        };
+        let applying = of.iter().filter(applies).map(|r| (r.model.as_str(), &r.rule));
+        Rules::combine(applying, &permissions.rules, without).map(Arc::new)
     }
 
     /// When it was last known to be the state of the store.
@@ -270,13 +302,32 @@ async fn read(db: &Db, sources: &Sources, base: Instant, known: Option<&Arc<Summ
     let user_rows = users::rows(&mut tx).await?;
     let member_rows = tx.fetch_all("SELECT org_id, user_id, role FROM memberships", vec![]).await?;
     let key_rows = keys::rows(&mut tx, wall - chrono::TimeDelta::days(REVOKED_STAY_DAYS)).await?;
+    let resource_rows = resources::rows(&mut tx).await?;
+    let own_rows = credentials::own_rows(&mut tx).await?;
     let summaries = Summaries::read(&mut tx, known).await?;
     tx.rollback().await?;
 
     let orgs: HashMap<_, _> = legible(&org_rows, orgs::read).map(|o| (o.organization.id, Arc::new(o.organization))).collect();
     let mut instances_of: HashMap<OrgId, Vec<Arc<Instance>>> = HashMap::new();
-    for row in legible(&instance_rows, instances::read) {
-        instances_of.entry(row.instance.org).or_default().push(Arc::new(row.instance));
+    let mut resources_of: HashMap<OrgId, Vec<Resource>> = HashMap::new();
+    for resource in legible(&resource_rows, resources::read_closed) {
+        resources_of.entry(resource.org).or_default().push(resource);
+    }
+    let mut common = HashMap::new();
+    for mut row in legible(&instance_rows, instances::read) {
+        let (id, org) = (row.instance.id, row.instance.org);
+        let without = orgs.get(&org).map_or(WithoutResource::Refuse, |o| o.without_resource);
+        let applying = resources_of.get(&org).into_iter().flatten().filter(|r| r.instance.is_none_or(|i| i == id));
+        let rules = Rules::combine(applying.map(|r| (r.model.as_str(), &r.rule)), &BTreeMap::new(), without);
+        row.instance.ruled = rules.is_some();
+        if let Some(rules) = rules {
+            common.insert(id, Arc::new(rules));
+        }
+        instances_of.entry(org).or_default().push(Arc::new(row.instance));
+    }
+    let mut own_of: HashMap<KeyId, OwnCredentials> = HashMap::new();
+    for own in legible(&own_rows, credentials::read_own) {
+        own_of.entry(own.key).or_default().insert(own.instance, own.rpc);
     }
     let mut servers_of: HashMap<OrgId, Vec<Arc<Server>>> = HashMap::new();
     for server in legible(&server_rows, servers::read) {
@@ -294,8 +345,10 @@ async fn read(db: &Db, sources: &Sources, base: Instant, known: Option<&Arc<Summ
         servers_of,
         users: legible(&user_rows, user).map(|u| (u.id, Arc::new(u))).collect(),
         roles: legible(&member_rows, role).collect(),
-        keys: legible(&key_rows, key).collect(),
+        keys: legible(&key_rows, |row| key(row, &own_of)).collect(),
         summaries,
+        resources: resources_of,
+        common,
         seq,
         base,
         wall: AtomicI64::new(0),
@@ -305,7 +358,7 @@ async fn read(db: &Db, sources: &Sources, base: Instant, known: Option<&Arc<Summ
     Ok(snapshot)
 }
 
-fn key(row: &Row) -> Result<([u8; 32], Arc<KeyRecord>)> {
+fn key(row: &Row, own: &HashMap<KeyId, OwnCredentials>) -> Result<([u8; 32], Arc<KeyRecord>)> {
     let hash = row.bytes32("api_keys.hash")?;
     let key = keys::read(row)?;
     let permissions = key.permissions.unwrap_or_else(|| {
@@ -320,6 +373,7 @@ fn key(row: &Row) -> Result<([u8; 32], Arc<KeyRecord>)> {
         role: key.role,
         label: key.label.into(),
         permissions: Arc::new(permissions),
+        own: own.get(&key.id).cloned().map(Arc::new),
         expires_at: key.expires_at,
         revoked_at: key.revoked_at,
     };

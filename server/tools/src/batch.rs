@@ -96,7 +96,7 @@ pub fn size(what: &str, items: usize) -> Result<()> {
 }
 
 /// Whether the next item would fail in the same way, so that going on is pointless.
-fn repeats(fault: &Fault) -> bool {
+pub fn repeats(fault: &Fault) -> bool {
     matches!(
         fault.code(),
         Code::Unreachable
@@ -203,6 +203,7 @@ mod tests {
             role: Role::Viewer,
             operator: false,
             permissions: Arc::new(Permissions::all()),
+            own: None,
             address: Ipv4Addr::LOCALHOST.into(),
             facade: Facade::Mcp,
             session: SessionId::new(&sources),

@@ -69,6 +69,7 @@ mod tests {
             restricted: false,
             max_records: 500,
             max_search_limit: 1000,
+            rules: None,
         };
         assert_eq!(limit(&scope, None, 80).unwrap(), (80, None));
         assert_eq!(limit(&scope, Some(500), 80).unwrap(), (500, None));

@@ -205,6 +205,8 @@ pub struct Tool {
     pub least_seconds: u64,
     /// Long work: it goes on after the deadline and without the client, for so many seconds at most. 0 for ordinary calls.
     pub operation_seconds: u64,
+    /// How large its answer may be unless `max_response_size` says otherwise, and at most; 0 is as for all tools.
+    pub response_kb: usize,
     pub input: fn() -> Schema,
     pub output: fn() -> Schema,
     pub prepare: fn(Value) -> Result<Prepared>,
@@ -225,6 +227,7 @@ const fn tool(
         per_minute: None,
         least_seconds: 0,
         operation_seconds: 0,
+        response_kb: 0,
         input,
         output,
         prepare,
@@ -300,6 +303,12 @@ impl Tool {
     #[must_use]
     pub const fn operation(mut self, seconds: u64) -> Self {
         self.operation_seconds = seconds;
+        self
+    }
+    /// Lets the answer be so large: for tools whose answer is one file.
+    #[must_use]
+    pub const fn response_kb(mut self, kilobytes: usize) -> Self {
+        self.response_kb = kilobytes;
         self
     }
     #[must_use]

@@ -29,6 +29,11 @@ pub fn limit(asked: Option<u64>, default: usize, most: usize, notes: &mut Vec<St
     }
 }
 
+/// What was given, unless it is blank: some models send empty texts for what they leave out.
+pub fn given(text: Option<&String>) -> Option<&str> {
+    text.map(|t| t.trim()).filter(|t| !t.is_empty())
+}
+
 /// What a search asks for, in lower case; an empty one asks for nothing.
 pub fn needle(search: Option<&str>) -> Option<String> {
     search.map(|s| s.trim().to_lowercase()).filter(|s| !s.is_empty())
@@ -107,13 +112,29 @@ impl From<Note> for Shown {
 }
 
 pub fn sees(cx: &ReadCx, target: &Target) -> bool {
-    target.of_model().is_none_or(|model| cx.may_read(model))
+    may_write_about(cx, target).is_ok()
 }
-/// Refuses to write about what the caller may not read.
+/// Refuses to write about what the caller may not read. Where records of a model are hidden, which ones only Odoo knows: nothing is
+/// said of any.
 pub fn may_write_about(cx: &ReadCx, target: &Target) -> Result<()> {
-    match target.of_model() {
-        Some(model) => Ok(cx.odoo()?.scope().readable(model)?),
-        None => Ok(()),
+    let Some(model) = target.of_model() else { return Ok(()) };
+    let scope = cx.odoo()?.scope();
+    scope.readable(model)?;
+    let Some(rule) = scope.rules.as_deref().and_then(|rules| rules.of(model)) else { return Ok(()) };
+    let field = target.as_str().rsplit('.').next().unwrap_or_default();
+    match target.kind() {
+        TargetType::Field if !rule.fields.permits(field) => {
+            Err(refusal(Code::FieldDenied, format!("This key may not use the field {field} of {model}."))
+                .next("Write about the model, or another of its fields.")
+                .into())
+        }
+        TargetType::Record if rule.filtered() => Err(refusal(
+            Code::RecordDenied,
+            format!("This key may use some records of {model} only, so it keeps notes about none."),
+        )
+        .next("Write about the model.")
+        .into()),
+        _ => Ok(()),
     }
 }
 /// All notes that the caller may see, the last changed first.
@@ -255,8 +276,23 @@ impl From<Filter> for ShownFilter {
 /// All filters that the caller may see, the most used first.
 pub async fn filters(cx: &ReadCx) -> Result<Vec<Filter>> {
     let mut all = cx.knowledge()?.filters().await?;
-    all.retain(|f| cx.may_read(&f.model));
+    all.retain(|f| sees_filter(cx, f));
     Ok(all)
+}
+/// Whether the caller may read the model, and every field of it that the filter names.
+pub fn sees_filter(cx: &ReadCx, f: &Filter) -> bool {
+    let Ok(odoo) = cx.odoo() else { return false };
+    let scope = odoo.scope();
+    if scope.readable(&f.model).is_err() {
+        return false;
+    }
+    let Some(rule) = scope.rules.as_deref().and_then(|rules| rules.of(&f.model)) else { return true };
+    let sorted = f.order.iter().flat_map(|o| o.split(',')).filter_map(|term| term.split_whitespace().next());
+    let mut named: Vec<&str> = f.fields.iter().map(String::as_str).chain(sorted).collect();
+    if let Value::Array(terms) = &f.domain {
+        named.extend(terms.iter().filter_map(|term| term.get(0)?.as_str()));
+    }
+    named.iter().all(|path| rule.fields.permits(path.split('.').next().unwrap_or_default()))
 }
 /// The filter that is meant by its id, its name (upper and lower case are one), or both.
 pub async fn filter(cx: &ReadCx, id: Option<&str>, name: Option<&str>) -> Result<Filter> {

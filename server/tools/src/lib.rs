@@ -4,8 +4,11 @@
 
 pub mod args;
 mod batch;
+mod blobs;
 mod caps;
 pub mod contract;
+mod csv_import;
+pub mod csv_text;
 mod difflib;
 mod grouping;
 mod knowledge;

@@ -146,7 +146,9 @@ pub fn fit<'a>(
             }
             (ModuleOperation::Install, "uninstallable") => {
                 return refused(
-                    format!("{name} cannot be installed: its manifest says so, or is written for another version of Odoo."),
+                    format!(
+                        "{name} cannot be installed: its manifest says so or is for another Odoo, or its files are not here (as those of Odoo Enterprise)."
+                    ),
                     "get_addon_manifest and the module's manifest file tell more.",
                 );
             }
@@ -246,7 +248,12 @@ pub async fn resume(cx: &WriteCx, operation: ModuleOperation, names: Vec<String>
             .into());
     };
     let ledger = cx.ledger()?;
-    claim(&ledger, journal.call, operation, &names).await?;
+    if claim(&ledger, journal.call, operation, &names).await.is_err() {
+        return Err(Fault::unknown(
+            "ocore was stopped while Odoo worked on it, and another module operation has begun since.",
+            "Wait until that one has ended, then look with list_modules.",
+        ));
+    }
     let before: Before = journal.before.iter().cloned().map(|seen| (seen.name.clone(), seen)).collect();
     let Journal { call, started, on_top, .. } = journal;
     let work = Work { cx, ledger: &ledger, call, operation, names: &names, before, on_top, started };
@@ -341,8 +348,11 @@ async fn begin(cx: &WriteCx, ledger: &LedgerWriter, call: CallId, operation: Mod
     let before = work.before.values().cloned().collect();
     let journal = Journal { call, started, before, on_top: work.on_top.clone() };
     let journal = serde_json::to_value(&journal).map_err(|_| Fault::failed("the journal of a module operation"))?;
-    cx.checkpoint(&journal).await?;
-    let end = match work.operate(odoo, &ids).await {
+    let sent = match cx.checkpoint(&journal).await {
+        Ok(()) => work.operate(odoo, &ids).await,
+        Err(fault) => Err(fault),
+    };
+    let end = match sent {
         Ok(end) => end,
         Err(fault) => {
             // Nothing was begun, so there is nothing to remember.
@@ -521,12 +531,15 @@ impl Work<'_> {
                     let reached = self.names.iter().all(|name| self.reached(name, &states));
                     let over = !left && (reached || begun || began.elapsed() > QUIET);
                     newest = Some(states);
-                    if over || moved.elapsed() > STILL {
+                    if over {
                         break;
                     }
                 }
                 Ok(Err(fault)) if hopeless(&fault) => break,
                 _ => {}
+            }
+            if moved.elapsed() > STILL {
+                break;
             }
             sleep(LOOK).await;
         }
@@ -725,4 +738,104 @@ fn advice(why: &str) -> &'static str {
 /// Trying again would fail in the same way.
 fn hopeless(fault: &Fault) -> bool {
     matches!(fault.code(), Code::NotConfigured | Code::ModelDenied | Code::PermissionDenied | Code::Internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(name: &str, state: &str, written: &str) -> ModuleState {
+        ModuleState {
+            id: 1,
+            name: name.to_owned(),
+            title: name.to_owned(),
+            state: state.to_owned(),
+            version: (state == "installed").then(|| "19.0.1.0".to_owned()),
+            auto_install: false,
+            written: written.to_owned(),
+        }
+    }
+    fn modules() -> Vec<ModuleState> {
+        [
+            ("base", "installed"),
+            ("crm", "installed"),
+            ("link_tracker", "uninstalled"),
+            ("studio", "uninstallable"),
+            ("half", "to upgrade"),
+        ]
+        .map(|(name, state)| module(name, state, "2026-11-21 11:50:00"))
+        .into()
+    }
+
+    #[test]
+    fn an_operation_must_make_sense_for_each_module() {
+        use ModuleOperation::{Install, Uninstall, Upgrade};
+        let all = modules();
+        let fits = |operation, names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+            fit(operation, &names, &all, &["base", "web"]).map(|found| found.len()).map_err(|refused| refused.code)
+        };
+        assert_eq!(fits(Install, &["link_tracker"]), Ok(1));
+        assert_eq!(fits(Upgrade, &["crm", "base"]), Ok(2));
+        assert_eq!(fits(Uninstall, &["crm"]), Ok(1));
+        for (operation, name) in [
+            (Install, "crm"),
+            (Install, "studio"),
+            (Upgrade, "link_tracker"),
+            (Upgrade, "studio"),
+            (Uninstall, "link_tracker"),
+            (Uninstall, "base"),
+        ] {
+            assert_eq!(fits(operation, &[name]), Err(Code::Conflict), "{operation:?} {name}");
+        }
+        assert_eq!(fits(Upgrade, &["crm", "nowhere"]), Err(Code::NotFound), "one that does not fit is enough");
+        let refused = fit(Install, &["link_trackr".to_owned()], &all, &[]).unwrap_err();
+        assert!(refused.next.contains("link_tracker"), "{refused:?}");
+        assert!(fit(Upgrade, &["all".to_owned()], &all, &[]).unwrap_err().next.contains("base"));
+    }
+
+    #[test]
+    fn marks_are_somebodys_until_they_have_not_moved_for_long() {
+        let at = |text: &str| parse_time(text).unwrap();
+        let all = modules();
+        let marks = Marks::of(&all, at("2026-11-21T11:52:30Z"));
+        assert!(marks.fresh());
+        let busy = marks.busy();
+        assert_eq!(busy.code, Code::Busy);
+        assert!(busy.message.contains("2 minutes ago") && busy.message.contains("half (to upgrade)"), "{busy:?}");
+        let marks = Marks::of(&all, at("2026-11-21T12:05:00Z"));
+        assert!(!marks.fresh() && marks.warning().unwrap().contains("taken away first"));
+        let mut newer = modules();
+        newer.push(module("other", "to install", "2026-11-21 12:04:00"));
+        assert!(Marks::of(&newer, at("2026-11-21T12:05:00Z")).fresh(), "the newest one counts");
+        newer.push(module("odd", "to install", "never"));
+        assert!(Marks::of(&newer, at("2026-11-21T12:05:00Z")).fresh());
+        let none = [module("crm", "installed", "2026-11-21 12:04:00")];
+        assert!(Marks::of(&none, at("2026-11-21T12:05:00Z")).warning().is_none());
+    }
+
+    #[test]
+    fn names_are_checked_counted_and_cut() {
+        let names = |names: &[&str]| asked("modules", &names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
+        assert_eq!(names(&["sale", "crm", "sale"]).unwrap(), ["sale", "crm"]);
+        for bad in [&[][..], &["a b"], &[""], &["sale;"], &["x"; 51]] {
+            assert_eq!(names(bad).unwrap_err().code(), Code::InvalidArgument, "{bad:?}");
+        }
+        assert_eq!(named(["a", "b"]), "a, b");
+        assert_eq!(named(vec!["m"; 13]), format!("{} and 3 more", ["m"; 10].join(", ")));
+        assert_eq!((counted(1, "view"), counted(0, "view")), ("1 view".to_owned(), "0 views".to_owned()));
+    }
+
+    #[test]
+    fn advice_goes_by_what_odoo_said() {
+        for (said, advised) in [
+            ("Unable to install module \"x\" because an external dependency is not met: foo", "restart Odoo"),
+            ("No module named 'foo'", "restart Odoo"),
+            ("canceling statement due to lock timeout", "holds a table"),
+            ("CPU time limit exceeded.", "limit_time_cpu"),
+            ("while parsing shop/data.xml:1", "Mend what Odoo names"),
+        ] {
+            assert!(advice(said).contains(advised), "{said}: {}", advice(said));
+        }
+    }
 }

@@ -346,6 +346,7 @@ fn unregistered(base: &Base, new: &NewInstance) -> Result<kernel::Instance> {
         backups: None,
         postgres: false,
         posthog: None,
+        ruled: false,
         concurrency: 4,
         generation: 1,
         created_at: sources.now(),

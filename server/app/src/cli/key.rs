@@ -1,17 +1,24 @@
 //! `ocore key …`
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use admin::{
-    instances,
+    instances::{self, Login},
     keys::{self, KeyRow, NewKey},
 };
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
-use kernel::{Category, Permissions, Role, Selection, Timestamp, ToolRule, parse_time, time_text};
+use kernel::{
+    Category, CredentialId, Permissions, Role, RpcConnection, RpcDialect, Selection, Timestamp, ToolRule, parse_time,
+    resource::{FieldPolicy, Filter, ModelRule},
+    time_text,
+};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use super::{Given, input::words};
+use super::{Given, check, input, input::words};
 use crate::{
     failure::{Failure, Result, nearest},
     terminal::{self, Shown},
@@ -28,6 +35,8 @@ pub enum Key {
         #[arg(long, value_name = "SLUG")]
         org: Option<String>,
     },
+    /// Shows, sets or removes the Odoo login of a key's own: it acts by that one and by no other
+    Credential(Box<CredentialOf>),
     /// Revokes a key for good
     Revoke {
         /// The key's id, as the list shows it
@@ -77,6 +86,15 @@ pub struct Create {
     /// Only these Odoo companies, by id; makes the key a restricted one
     #[arg(long, value_name = "1,2")]
     companies: Option<String>,
+    /// Hides these fields, and what is computed from them; makes the key a restricted one
+    #[arg(long, value_name = "MODEL.FIELD,…", conflicts_with = "fields_allow")]
+    fields_deny: Option<String>,
+    /// Of these models shows these fields only; makes the key a restricted one
+    #[arg(long, value_name = "MODEL.FIELD,…")]
+    fields_allow: Option<String>,
+    /// Of a model shows those records only that match a domain, in JSON or Python literals; may be given several times
+    #[arg(long = "filter", value_name = "MODEL=DOMAIN")]
+    filters: Vec<String>,
     /// Only from these addresses or networks
     #[arg(long, value_name = "CIDR,…")]
     ip: Option<String>,
@@ -96,6 +114,7 @@ impl Key {
         match self {
             Self::Create(create) => create.run(given).await,
             Self::List { org } => list(given, org).await,
+            Self::Credential(credential) => credential.run(given).await,
             Self::Revoke { id, org } => revoke(given, &id, org.as_deref()).await,
         }
     }
@@ -199,8 +218,145 @@ impl Create {
             addresses,
             rate_per_minute: self.rate,
             auto_context: self.auto_context,
+            rules: self.rules()?,
         })
     }
+}
+
+impl Create {
+    /// What the key may see of models.
+    fn rules(&self) -> Result<BTreeMap<String, ModelRule>> {
+        let mut rules: BTreeMap<String, ModelRule> = BTreeMap::new();
+        let (option, list) = match (&self.fields_allow, &self.fields_deny) {
+            (Some(list), _) => ("--fields-allow", list.as_str()),
+            (None, Some(list)) => ("--fields-deny", list.as_str()),
+            (None, None) => ("", ""),
+        };
+        for word in words(list) {
+            kernel::name::identifier(option, &word)?;
+            let Some((model, field)) = word.rsplit_once('.') else {
+                return Err(Failure::usage(format!("{option}: \"{word}\" names no model.")).next("Write res.partner.email."));
+            };
+            let policy = &mut rules.entry(model.to_owned()).or_insert_with(ModelRule::open).fields;
+            if policy.is_all() {
+                *policy = if self.fields_allow.is_some() {
+                    FieldPolicy::Allow(BTreeSet::new())
+                } else {
+                    FieldPolicy::Deny(BTreeSet::new())
+                };
+            }
+            if let FieldPolicy::Allow(fields) | FieldPolicy::Deny(fields) = policy {
+                fields.insert(field.to_owned());
+            }
+        }
+        for given in &self.filters {
+            let Some((model, domain)) = given.split_once('=') else {
+                return Err(Failure::usage("--filter: there is no model before a =.")
+                    .next("Write --filter \"sale.order=[('user_id', '=', 7)]\"."));
+            };
+            let model = model.trim();
+            kernel::name::identifier("--filter", model)?;
+            let rule = rules.entry(model.to_owned()).or_insert_with(ModelRule::open);
+            if rule.filter.is_some() {
+                return Err(Failure::usage(format!("--filter: {model} has two.")).next("Join them in one domain."));
+            }
+            rule.filter = Some(Filter::parse(domain)?);
+        }
+        Ok(rules)
+    }
+}
+
+/// Without anything else it shows what there is.
+#[derive(Debug, Args)]
+pub struct CredentialOf {
+    /// The key's id, as the list shows it
+    id: String,
+    /// The instance
+    #[arg(long, value_name = "SLUG")]
+    instance: Option<String>,
+    /// The Odoo user's login
+    #[arg(long, requires = "instance", conflicts_with = "remove")]
+    login: Option<String>,
+    /// Reads the password or Odoo API key from standard input
+    #[arg(long, requires = "login", conflicts_with = "secret_file")]
+    secret_stdin: bool,
+    /// Reads the password or Odoo API key from a file
+    #[arg(long, requires = "login", value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// auto, session, jsonrpc or json2
+    #[arg(long, requires = "login", default_value = "auto")]
+    dialect: RpcDialect,
+    /// Stores the login without trying it
+    #[arg(long, requires = "login")]
+    no_check: bool,
+    /// Removes it: the key acts by the instance's own login again
+    #[arg(long, requires = "instance")]
+    remove: bool,
+}
+impl CredentialOf {
+    async fn run(self, given: &Given) -> Result<Shown> {
+        let (_, base) = given.open().await?;
+        let shown = match (&self.instance, &self.login) {
+            (Some(instance), Some(login)) => self.set(&base, instance, login).await?,
+            (Some(instance), None) if self.remove => {
+                let row = keys::remove_login(&base.admin, &base.by, &self.id, instance).await?;
+                Shown::new(
+                    format!("The key \"{}\" acts on {instance} by the instance's own login again.", row.label),
+                    json!({"id": row.id.to_string(), "instance": instance, "login": null}),
+                )
+            }
+            (Some(_), None) => {
+                return Err(Failure::usage("Neither --login nor --remove was given.").next("Add --login LOGIN --secret-stdin."));
+            }
+            (None, _) => {
+                let own = keys::own_logins(&base.admin, &base.by, &self.id).await?;
+                let mut named = Vec::new();
+                for one in own {
+                    let slug = slug_of(&base, one.instance).await?;
+                    let state = if one.rpc.refused { "refused by Odoo" } else { "in use" };
+                    named.push((slug, one.rpc.login, one.rpc.dialect.to_string(), state));
+                }
+                let rows: Vec<_> =
+                    named.iter().map(|(a, b, c, d)| vec![a.clone(), b.clone(), c.clone(), (*d).to_owned()]).collect();
+                let text =
+                    terminal::table(&["INSTANCE", "LOGIN", "DIALECT", "STATE"], &rows, "The key has no Odoo login of its own.");
+                let values: Value = named
+                    .iter()
+                    .map(|(instance, login, dialect, state)| json!({"instance": instance, "login": login, "dialect": dialect, "state": state}))
+                    .collect();
+                Shown::new(text, values)
+            }
+        };
+        base.close().await;
+        Ok(shown)
+    }
+    async fn set(&self, base: &Base, instance: &str, login: &str) -> Result<Shown> {
+        let (_, mut at) = keys::instance_for(&base.admin, &base.by, &self.id, instance).await?;
+        let secret = match &self.secret_file {
+            Some(path) => input::file(path)?,
+            None => input::line("the password or Odoo API key")?,
+        };
+        let login = Login { login: login.to_owned(), secret, dialect: self.dialect };
+        if !self.no_check {
+            at.rpc = Some(RpcConnection {
+                credential: CredentialId::new(&base.admin.sources),
+                login: login.login.clone(),
+                dialect: login.dialect,
+                refused: false,
+                generation: 1,
+            });
+            check::given(base, &at, &login).await?;
+        }
+        let row = keys::set_login(&base.admin, &base.by, &self.id, instance, &login).await?;
+        Ok(Shown::new(
+            format!("The key \"{}\" acts on {instance} as {} from now on, within 30 seconds everywhere.", row.label, login.login),
+            json!({"id": row.id.to_string(), "instance": instance, "login": login.login}),
+        ))
+    }
+}
+async fn slug_of(base: &Base, id: kernel::InstanceId) -> Result<String> {
+    let all = instances::list(&base.admin, &base.by, None).await?;
+    Ok(all.iter().find(|row| row.instance.id == id).map_or_else(|| id.to_string(), |row| row.instance.slug.to_string()))
 }
 
 /// A key just made.

@@ -9,6 +9,7 @@ pub mod key;
 mod knowledge;
 mod operation;
 mod org;
+mod resource;
 mod serve;
 mod server;
 mod user;
@@ -79,6 +80,9 @@ pub enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::Key),
+    /// What is allowed on Odoo models: operations, fields, records
+    #[command(subcommand)]
+    Resource(Box<resource::Resources>),
     /// What is known about instances: notes and summaries
     #[command(subcommand)]
     Note(Box<knowledge::NoteCommand>),
@@ -192,6 +196,7 @@ async fn dispatch(command: Command, given: Given) -> Result<Option<Shown>> {
         Command::Server(server) => server.run(&given).await.map(Some),
         Command::Instance(instance) => instance.run(&given).await.map(Some),
         Command::Key(key) => key.run(&given).await.map(Some),
+        Command::Resource(resource) => resource.run(&given).await.map(Some),
         Command::Note(note) => note.run(&given).await.map(Some),
         Command::Filter(filter) => filter.run(&given).await.map(Some),
         Command::Bookmark(bookmark) => bookmark.run(&given).await.map(Some),

@@ -1,7 +1,7 @@
 //! `ocore org …`
 use admin::orgs::{self, OrgChange, OrgRow};
 use clap::{Args, Subcommand, ValueEnum};
-use kernel::time_text;
+use kernel::{resource::WithoutResource, time_text};
 use serde_json::{Value, json};
 
 use super::Given;
@@ -35,15 +35,21 @@ pub struct Update {
     /// On: every call of the organization is refused
     #[arg(long, value_enum)]
     kill_switch: Option<Switch>,
-    /// The most records in one answer
+    /// The most records in one answer, 10 to 10000
     #[arg(long, value_name = "N")]
     max_records: Option<u32>,
-    /// The most that a search may ask for
+    /// The most that a search may ask for, 100 to 50000
     #[arg(long, value_name = "N")]
     max_search_limit: Option<u32>,
     /// How many days audit rows of calls are kept
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, alias = "audit-retention", value_name = "DAYS")]
     audit_retention_days: Option<u32>,
+    /// What becomes of Odoo models for which there is no resource: as Odoo says (follow), or refused (refuse)
+    #[arg(long, value_name = "follow|refuse")]
+    without_resource: Option<WithoutResource>,
+    /// Whether new resources start read-only
+    #[arg(long, value_enum)]
+    default_read_only: Option<Switch>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,6 +66,8 @@ impl Org {
             max_records: None,
             max_search_limit: None,
             audit_retention_days: None,
+            without_resource: None,
+            default_read_only: None,
             ..
         }) = &self
         {
@@ -95,6 +103,8 @@ impl Org {
                     max_records: update.max_records,
                     max_search_limit: update.max_search_limit,
                     audit_retention_days: update.audit_retention_days,
+                    without_resource: update.without_resource,
+                    default_read_only: update.default_read_only.map(|s| s == Switch::On),
                 };
                 let row = orgs::update(admin, by, &update.slug, change).await?;
                 let what = match update.kill_switch {
@@ -122,6 +132,8 @@ fn json(row: &OrgRow) -> Value {
         "max_records": o.max_records,
         "max_search_limit": o.max_search_limit,
         "audit_retention_days": row.audit_retention_days,
+        "without_resource": o.without_resource,
+        "default_read_only": o.default_read_only,
         "created_at": time_text(row.created_at),
         "updated_at": time_text(row.updated_at),
     })

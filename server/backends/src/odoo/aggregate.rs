@@ -68,11 +68,12 @@ impl Reader {
         more: &[Arg<'_>],
         kwargs: &[(&str, Arg<'_>)],
     ) -> Result<Vec<Map<String, Value>>> {
-        let mut args = vec![Arg::Value(super::reader::all_when_null(&aggregate.domain))];
+        let domain = self.kept(&aggregate.model, &aggregate.domain);
+        let mut args = vec![Arg::Value(super::reader::all_when_null(&domain))];
         args.extend_from_slice(more);
         let request =
             Request { model: &aggregate.model, method, ids: None, args: &args, kwargs, context: self.sent(), write: false };
-        match self.send(&request).await {
+        match self.send_kept(&request).await {
             Ok(rows) => Ok(rows),
             Err(failure) => Err(self.explained(failure, &aggregate.model, method, &aggregate.domain, None).await),
         }
@@ -98,7 +99,7 @@ impl Reader {
                 .into());
             }
             let end = self.walk(&aggregate.model, &by.field).await?;
-            self.named_by("groupby", &end)?;
+            self.named_by("groupby", &end).await?;
             let kind = end.field.r#type.as_str();
             if !end.field.store && !dialect::groups_by_computed(version) && by.field != "id" {
                 return Err(wrong(format!(

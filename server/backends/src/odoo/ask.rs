@@ -27,8 +27,17 @@ impl Reader {
         self.scope().askable(model, method)?;
         let mut named = arguments(method, ids, args, kwargs)?;
         self.check_arguments(model, method, ids, &mut named).await?;
-        let answer = self.positional(model, method, ids, &named).await?;
-        self.seen(model, method, answer).await
+        let answer = if self.scope().filtered(model) && !ids.is_empty() {
+            let ids = self.visible(model, ids).await?;
+            if ids.is_empty() {
+                return to_raw_value(&Value::Array(Vec::new()))
+                    .map_err(|_| kernel::Fault::failed("serializing an answer of Odoo"));
+            }
+            self.positional(model, method, &ids, &named).await?
+        } else {
+            self.positional(model, method, ids, &named).await?
+        };
+        self.seen(model, method, &named, answer).await
     }
 
     async fn check_arguments(&self, model: &str, method: &str, ids: &[i64], named: &mut Map<String, Value>) -> Result<()> {
@@ -42,6 +51,9 @@ impl Reader {
         }
         if let Some(domain) = named.get("domain") {
             self.check_domain(model, domain, false).await?;
+        }
+        if self.scope().hiding().is_some() {
+            self.keep(model, method, named).await?;
         }
         if let Some(Value::Array(having)) = named.get("having")
             && !having.is_empty()
@@ -85,7 +97,7 @@ impl Reader {
                     }
                     let end = self.walk(model, &path).await?;
                     if key == "groupby" {
-                        self.named_by("groupby", &end)?;
+                        self.named_by("groupby", &end).await?;
                     }
                 }
             }
@@ -108,6 +120,42 @@ impl Reader {
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+    /// Where fields or records are hidden: the domain that hides them, an order that does not go by them, and no look for names that
+    /// are made of them.
+    async fn keep(&self, model: &str, method: &str, named: &mut Map<String, Value>) -> Result<()> {
+        if method == "name_search" && !self.goes_by_names(model).await {
+            return Err(refusal(
+                Code::FieldDenied,
+                format!("Looking for records of {model} by name could find them by what is hidden from this key."),
+            )
+            .next("Use search_read with a domain on fields of the model.")
+            .into());
+        }
+        if matches!(method, "search" | "search_read")
+            && named.get("order").and_then(Value::as_str).is_none_or(|order| order.trim().is_empty())
+        {
+            let order = self.own_order(model).await?;
+            named.insert("order".to_owned(), (&*order).into());
+        }
+        if self.scope().filtered(model) {
+            match method {
+                "search" | "search_read" | "search_count" => {
+                    let domain = self.kept(model, named.get("domain").unwrap_or(&Value::Null)).into_owned();
+                    named.insert("domain".to_owned(), domain);
+                }
+                "read" | "fields_get" | "default_get" | "has_access" | "check_access_rights" => {}
+                _ => {
+                    return Err(refusal(
+                        Code::RecordDenied,
+                        format!("Records of {model} are hidden from this key, and {method} does not keep to that."),
+                    )
+                    .next("Use search_read, read, count or aggregation.")
+                    .into());
+                }
+            }
         }
         Ok(())
     }
@@ -156,7 +204,7 @@ impl Reader {
             context: self.sent(),
             write: false,
         };
-        match self.send(&request).await {
+        match self.send_kept(&request).await {
             Ok(answer) => Ok(answer),
             Err(failure) => Err(match named.get("domain") {
                 Some(domain) => self.explained(failure, model, method, domain, None).await,
@@ -166,13 +214,14 @@ impl Reader {
     }
 
     /// What the caller may see of the answer.
-    async fn seen(&self, model: &str, method: &str, answer: Box<RawValue>) -> Result<Box<RawValue>> {
+    async fn seen(&self, model: &str, method: &str, named: &Map<String, Value>, answer: Box<RawValue>) -> Result<Box<RawValue>> {
         let back = |value: &Value| to_raw_value(value).map_err(|_| kernel::Fault::failed("serializing an answer of Odoo"));
         match method {
             "read" | "search_read" if self.scope().restricted => {
                 let schema = self.schema(model).await?;
                 let records: Vec<Record> = serde_json::from_str(answer.get()).unwrap_or_default();
-                to_raw_value(&self.without_foreign_names(records, &schema))
+                let fields = texts("fields", named.get("fields"))?;
+                to_raw_value(&self.without_foreign_names(model, records, &fields, &schema).await?)
                     .map_err(|_| kernel::Fault::failed("serializing an answer of Odoo"))
             }
             "fields_get" | "default_get" => {
@@ -214,7 +263,11 @@ impl Reader {
             context: self.sent(),
             write,
         };
-        self.send_or_tell(&request).await
+        // What an answer holds of a method that was permitted by name is the method's affair; Odoo's words of an error are not passed on.
+        match self.send_kept(&request).await {
+            Ok(answer) => Ok(answer),
+            Err(failure) => Err(self.tell(failure, model, method).await),
+        }
     }
 }
 

@@ -613,6 +613,59 @@ impl Client {
             .into())
     }
 
+    /// Fetches a page of Odoo's web client by the session: reports have no other way. `path` comes in segments. `writes` is whether
+    /// making the page may change something, which decides how a missing answer is told. Asked once, but for a session that has ended.
+    pub(super) async fn page(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        writes: bool,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let no_session = || {
+            refusal(Code::NotConfigured, "Odoo makes reports for signed-in users alone, and this instance's credential cannot sign in.")
+                .next("An administrator stores the Odoo user's password as the credential's secret, instead of an API key (dialect auto or session).")
+        };
+        self.alive()?;
+        let pass = self.gate.enter(self.concurrency.load(Ordering::Relaxed), deadline).await?;
+        if self.dialect(deadline, &pass).await? != Dialect::Session {
+            return Err(no_session().into());
+        }
+        let mut url = under(&self.urls.base, "/");
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url.query_pairs_mut().extend_pairs(query);
+        // A second turn finds a session of its own, or one that another call has just made.
+        for _ in 0..3 {
+            let known = self.cookie.read().clone();
+            let (cookie, fresh) = match known {
+                Some(cookie) => (cookie, false),
+                None => (self.sign_in(&pass, deadline).await?.ok_or_else(no_session)?, true),
+            };
+            let headers = Headers { cookie: Some(&cookie), ..Headers::default() };
+            let answer = Self::noted(self.http.get(&url, headers, deadline).await, &pass).map_err(|e| match e {
+                NoAnswer::Broken { .. } | NoAnswer::Late { .. } | NoAnswer::TooLarge { .. } if writes => Failure::Fault(
+                    Fault::unknown("Odoo did not answer; it may still be working.", "Look for what it was to make."),
+                ),
+                other => Self::no_answer(other, None),
+            })?;
+            // Without a valid session Odoo leads to its login page, or knows no such route where it serves several databases.
+            if matches!(answer.status, 300..=399 | 404) && !fresh {
+                self.forget(&cookie);
+                continue;
+            }
+            if matches!(answer.status, 300..=399 | 502..=504) {
+                return Err(self.unreadable(&answer).into());
+            }
+            self.keep(answer.session.clone(), &cookie);
+            return Ok(answer);
+        }
+        Err(refusal(Code::OdooError, "Odoo ended every new session at once.")
+            .next("Look at odoo_logs; an administrator checks the instance's credential.")
+            .into())
+    }
+
     // ---- HTTP
 
     fn with_database(&self) -> Headers<'_> {

@@ -40,6 +40,15 @@ pub(super) const fn has_formatted_groups(version: OdooVersion) -> bool {
 pub(super) const fn groups_by_path(version: OdooVersion) -> bool {
     version.major >= 19
 }
+/// Fields that a model's name is declared to depend on and that are in it under keys of the context which are never sent, where that was
+/// looked up in Odoo (17 to 19).
+pub(super) fn unused_in_names(model: &str) -> Option<&'static [&'static str]> {
+    (model == "res.partner").then_some(&["country_id", "email", "state_id", "vat"])
+}
+/// Names are computed like other fields, and tell from what, from 17 on; before, a method makes them.
+pub(super) const fn computes_names(version: OdooVersion) -> bool {
+    version.major >= 17
+}
 /// Related fields that are not stored are grouped by and summed up from 18 on.
 pub(super) const fn groups_by_computed(version: OdooVersion) -> bool {
     version.major >= 18
@@ -133,6 +142,10 @@ pub(super) const fn list_view(version: OdooVersion) -> &'static str {
 pub(super) const fn translates_in_columns(version: OdooVersion) -> bool {
     version.major >= 16
 }
+/// Up to 16 a field that is read-only may be written in some states of its document, and `fields_get` tells in which.
+pub(super) const fn has_field_states(version: OdooVersion) -> bool {
+    version.major <= 16
+}
 /// The Odoo context that a call carries; nothing else ever does.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Context {
@@ -146,6 +159,9 @@ pub(super) struct Context {
     pub active_test: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bin_size: Option<bool>,
+    /// Attachments that a browser could run are stored as plain text, whoever makes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attachments_mime_plainxml: Option<bool>,
 }
 
 /// An argument, borrowed: it is serialized once, into the body.

@@ -111,6 +111,15 @@ impl OdooError {
         Self { kind, message, cause }
     }
 
+    /// Where fields or records are hidden, Odoo's words could tell of them: the kind of the error is all that is told.
+    pub(super) fn withheld(self) -> Self {
+        Self {
+            message: "Odoo refused it; its words are withheld because fields or records are hidden from this key.".to_owned(),
+            cause: None,
+            ..self
+        }
+    }
+
     /// What the caller gets. `model` and `method` are the call's.
     pub(super) fn refusal(&self, model: &str, method: &str) -> Refusal {
         let said = scrub(&self.message);

@@ -11,6 +11,7 @@ type Result<T, E = kernel::Fault> = std::result::Result<T, E>;
 mod aggregate;
 mod arch;
 mod ask;
+mod attachments;
 mod check;
 mod client;
 mod dialect;
@@ -18,11 +19,14 @@ pub(crate) mod error;
 mod gate;
 pub(crate) mod http;
 mod jobs;
+mod load;
 mod metadata;
 mod modules;
 mod parameters;
 mod pool;
 mod reader;
+mod report;
+mod rules;
 mod schema;
 mod translations;
 mod types;
@@ -30,7 +34,9 @@ mod users;
 mod walk;
 mod writer;
 
+pub use attachments::{Attachment, NewAttachment};
 pub use jobs::{Job, Ran};
+pub use load::{Cells, ImportColumn, ImportColumns, LoadMessage, Loaded, Taken, is_external_id, whole_external_id};
 pub use metadata::{Constraint, Constraints, Manifest, Method, Relation, Relations, View, ViewRecord};
 pub use modules::{
     Belongings, BrokenView, LostModel, ModuleCategory, ModuleDetails, ModuleEnd, ModuleFilter, ModuleLink, ModuleOperation,
@@ -39,6 +45,7 @@ pub use modules::{
 pub use parameters::Parameter;
 pub use pool::{Checked, Pool, PoolSettings};
 pub use reader::Reader;
+pub use report::{Converter, Report, Wkhtmltopdf};
 pub use schema::Model;
 pub use translations::{Language, Translated, Translation, TranslationQuery, TranslationRow, Translations};
 pub use types::{

@@ -397,7 +397,7 @@ impl Reader {
             .map(|row| ModuleCategory { id: row.id, name: text(&row.name), parent: one(&row.parent_id) })
             .collect())
     }
-    /// The category of each module, by the module's name.
+    /// The category and the state of each module.
     pub async fn modules_by_category(&self) -> Result<Vec<(Option<i64>, String)>> {
         #[derive(Deserialize)]
         struct Row {

@@ -124,6 +124,7 @@ impl Pool {
             allowed_company_ids,
             active_test: context.active_test,
             bin_size: context.bin_size,
+            ..Context::default()
         };
         Ok(Reader::new(self.clone(), instance, scope, context, sent, deadline))
     }

@@ -1,6 +1,6 @@
 //! The reading handle: every verb checks the scope, asks Odoo once, and tells what went wrong in words that help.
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
     sync::Arc,
 };
@@ -19,7 +19,7 @@ use super::{
     client::Client,
     dialect::{self, Arg, Context, Request},
     error::{Failure, Kind, OdooError, scrub},
-    schema::{self, Model, Schema, nearest},
+    schema::{self, Model, Names, Schema, Schemas, nearest},
 };
 use crate::Scope;
 
@@ -81,16 +81,36 @@ impl Reader {
 
     // ---- the way down
 
-    async fn client(&self) -> Result<&Arc<Client>> {
+    pub(super) async fn client(&self) -> Result<&Arc<Client>> {
         self.0.client.get_or_try_init(|| self.0.pool.client(&self.0.instance)).await
     }
-    /// Sends a request whose scope was checked.
+    pub(super) async fn client_id(&self) -> Result<u64> {
+        Ok(self.client().await?.id)
+    }
+    pub(super) fn schemas(&self) -> &Schemas {
+        self.0.pool.schemas()
+    }
+    /// Sends a request whose scope was checked, but for hidden fields and records: where there are any, this refuses.
     pub(super) async fn send<T: DeserializeOwned>(&self, request: &Request<'_>) -> Result<T, Failure> {
-        self.client().await?.call(request, self.0.deadline).await
+        self.send_until(request, self.0.deadline).await
     }
     /// The same with a deadline of its own.
     pub(super) async fn send_until<T: DeserializeOwned>(&self, request: &Request<'_>, until: Instant) -> Result<T, Failure> {
-        self.client().await?.call(request, until).await
+        self.scope().unguarded(request.model, request.method)?;
+        let answer = self.client().await?.call(request, until).await;
+        self.without_words(answer)
+    }
+    /// Sends a request that keeps to hidden fields and records: every field that it names was looked up in [`Reader::schema`], its
+    /// domain is [`Reader::kept`] or its ids are [`Reader::visible`], and what comes back loses the names that may not be read.
+    pub(super) async fn send_kept<T: DeserializeOwned>(&self, request: &Request<'_>) -> Result<T, Failure> {
+        let answer = self.client().await?.call(request, self.0.deadline).await;
+        self.without_words(answer)
+    }
+    fn without_words<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
+        match answer {
+            Err(Failure::Odoo(error)) if self.scope().hiding().is_some() => Err(Failure::Odoo(error.withheld())),
+            other => other,
+        }
     }
     /// The same, with Odoo's error put into words.
     pub(super) async fn send_or_tell<T: DeserializeOwned>(&self, request: &Request<'_>) -> Result<T> {
@@ -155,7 +175,12 @@ impl Reader {
     }
     pub(super) async fn schema(&self, model: &str) -> Result<Arc<Schema>> {
         self.scope().readable(model)?;
-        self.schema_unscoped(model).await
+        let plain = self.schema_unscoped(model).await?;
+        match self.scope().hiding() {
+            None => Ok(plain),
+            // Boxed: rare, and it looks up the fields of other models.
+            Some(rules) => Box::pin(self.governed(model, plain, rules)).await,
+        }
     }
     /// For what the caller does not get to see.
     pub(super) async fn schema_unscoped(&self, model: &str) -> Result<Arc<Schema>> {
@@ -198,7 +223,7 @@ impl Reader {
             }
             if field.contains('.') {
                 self.walk(model, field).await?;
-            } else if !(schema.withheld.contains(field) && self.scope().lifted(model)) {
+            } else if !(schema.is_credential(field) && self.scope().lifted(model)) {
                 schema.field(model, field)?;
             }
         }
@@ -211,7 +236,7 @@ impl Reader {
         let needle = search.map(str::to_lowercase);
         Ok(all
             .iter()
-            .filter(|m| self.scope().models.contains(&m.model))
+            .filter(|m| self.scope().lists(&m.model))
             .filter(|m| needle.as_deref().is_none_or(|n| m.model.contains(n) || m.name.to_lowercase().contains(n)))
             .filter(|m| state.is_none_or(|s| m.state.as_deref().is_none_or(|is| is == s)))
             .cloned()
@@ -361,11 +386,12 @@ impl Reader {
         let (fields, schema) = self.reading(model, &search.fields).await?;
         let order = self.unique_order(model, search.order.as_deref()).await?;
         let asked = asked(&fields);
-        let (args, kwargs) = search_arguments(&search.domain, Some(asked), search.offset, limit, order.as_deref());
+        let domain = self.kept(model, &search.domain);
+        let (args, kwargs) = search_arguments(&domain, Some(asked), search.offset, limit, order.as_deref());
         let request =
             Request { model, method: "search_read", ids: None, args: &args, kwargs: &kwargs, context: self.sent(), write: false };
-        match self.send::<Vec<Record>>(&request).await {
-            Ok(records) => Ok(self.rows(records, fields, BTreeMap::new(), schema.as_deref())),
+        match self.send_kept::<Vec<Record>>(&request).await {
+            Ok(records) => self.rows(model, records, fields, BTreeMap::new(), schema.as_deref()).await,
             Err(Failure::Odoo(error)) => self.despite(error, search, fields, limit, order.as_deref()).await,
             Err(Failure::Fault(fault) | Failure::Again(fault)) => Err(fault),
         }
@@ -373,13 +399,28 @@ impl Reader {
     /// The order that was asked for, or the model's own, with `id` as a tiebreak: without one, pages overlap wherever records
     /// are alike. Odoo tells the model's own order to those who may read ir.model; others get it as it is.
     async fn unique_order(&self, model: &str, asked: Option<&str>) -> Result<Option<Arc<str>>> {
+        if let Some(order) = asked.filter(|o| !o.trim().is_empty()) {
+            return Ok(Some(self.check_order(model, order, false).await?.into()));
+        }
+        if self.scope().hiding().is_some() {
+            return Ok(Some(Box::pin(self.own_order(model)).await?));
+        }
+        self.default_order(model).await
+    }
+    /// Where fields or records are hidden, the model's own order could go by them: it is used where the caller might ask for it.
+    pub(super) async fn own_order(&self, model: &str) -> Result<Arc<str>> {
+        if let Some(order) = self.default_order(model).await?
+            && let Ok(order) = self.check_order(model, &order, true).await
+        {
+            return Ok(order.into());
+        }
+        Ok("id".into())
+    }
+    async fn default_order(&self, model: &str) -> Result<Option<Arc<str>>> {
         #[derive(Deserialize)]
         struct Row {
             #[serde(default)]
             order: Value,
-        }
-        if let Some(order) = asked.filter(|o| !o.trim().is_empty()) {
-            return Ok(Some(self.check_order(model, order, false).await?.into()));
         }
         let client = self.client().await?;
         let cache = self.0.pool.schemas().orders();
@@ -427,10 +468,11 @@ impl Reader {
         if fields.len() < 2 {
             return Err(error.refusal(model, "search_read").into());
         }
-        let (args, kwargs) = search_arguments(&search.domain, None, search.offset, limit, order);
+        let domain = self.kept(model, &search.domain);
+        let (args, kwargs) = search_arguments(&domain, None, search.offset, limit, order);
         let request =
             Request { model, method: "search", ids: None, args: &args, kwargs: &kwargs, context: self.sent(), write: false };
-        let Ok(ids) = self.send::<Vec<i64>>(&request).await else {
+        let Ok(ids) = self.send_kept::<Vec<i64>>(&request).await else {
             return Err(error.refusal(model, "search_read").into());
         };
         self.read_what_can_be(model, &ids, fields, error).await
@@ -475,7 +517,8 @@ impl Reader {
             Some(limit) if dialect::counts_with_limit(self.version().await?) => Some(limit),
             _ => None,
         };
-        let args = [Arg::Value(all_when_null(domain))];
+        let kept = self.kept(model, domain);
+        let args = [Arg::Value(all_when_null(&kept))];
         let kwargs: Vec<(&str, Arg<'_>)> = limit.map(|l| ("limit", Arg::Number(l))).into_iter().collect();
         let request = Request {
             model,
@@ -486,7 +529,7 @@ impl Reader {
             context: self.sent(),
             write: false,
         };
-        match self.send(&request).await {
+        match self.send_kept(&request).await {
             Ok(count) => Ok(count),
             Err(failure) => Err(self.explained(failure, model, "search_count", domain, None).await),
         }
@@ -505,10 +548,11 @@ impl Reader {
         let asked = order;
         let order = self.unique_order(model, asked).await?;
         let limit = if limit == 0 { DEFAULT_LIMIT } else { limit };
-        let (args, kwargs) = search_arguments(domain, None, offset, limit, order.as_deref());
+        let kept = self.kept(model, domain);
+        let (args, kwargs) = search_arguments(&kept, None, offset, limit, order.as_deref());
         let request =
             Request { model, method: "search", ids: None, args: &args, kwargs: &kwargs, context: self.sent(), write: false };
-        match self.send(&request).await {
+        match self.send_kept(&request).await {
             Ok(ids) => Ok(ids),
             Err(failure) => Err(self.explained(failure, model, "search", domain, asked).await),
         }
@@ -545,11 +589,18 @@ impl Reader {
             .into());
         }
         let (fields, schema) = self.reading(model, fields).await?;
+        let seen;
+        let ids = if self.scope().filtered(model) {
+            seen = self.visible(model, ids).await?;
+            &seen
+        } else {
+            ids
+        };
         if ids.is_empty() {
             return Ok(Rows { fields, ..Rows::default() });
         }
         match self.read_once(model, ids, &fields).await {
-            Ok(records) => Ok(self.rows(records, fields, BTreeMap::new(), schema.as_deref())),
+            Ok(records) => self.rows(model, records, fields, BTreeMap::new(), schema.as_deref()).await,
             Err(Failure::Odoo(error)) if error.kind == Kind::Missing => {
                 // 14 to 19 leave out what is gone, but a computed field may stumble over it.
                 let existing: Vec<i64> = self.existing(model, ids).await?;
@@ -557,7 +608,7 @@ impl Reader {
                     return Err(error.refusal(model, "read").into());
                 }
                 match self.read_once(model, &existing, &fields).await {
-                    Ok(records) => Ok(self.rows(records, fields, BTreeMap::new(), schema.as_deref())),
+                    Ok(records) => self.rows(model, records, fields, BTreeMap::new(), schema.as_deref()).await,
                     Err(failure) => Err(self.tell(failure, model, "read").await),
                 }
             }
@@ -574,7 +625,7 @@ impl Reader {
         let args = [asked(fields)];
         let request =
             Request { model, method: "read", ids: Some(ids), args: &args, kwargs: &[], context: self.sent(), write: false };
-        self.send(&request).await
+        self.send_kept(&request).await
     }
     /// Reads without the fields that Odoo refuses. They are found by its words, or by halves; when it is the records that are
     /// refused and not a field, the first error stands.
@@ -604,7 +655,7 @@ impl Reader {
         }
         skipped.extend(reasons);
         match self.read_once(model, ids, &kept).await {
-            Ok(records) => Ok(self.rows(records, kept, skipped, Some(&schema))),
+            Ok(records) => self.rows(model, records, kept, skipped, Some(&schema)).await,
             Err(_) => Err(said(&error).into()),
         }
     }
@@ -648,10 +699,14 @@ impl Reader {
     /// The ids that exist and may be seen, archived ones too, in the order given.
     pub(super) async fn existing(&self, model: &str, ids: &[i64]) -> Result<Vec<i64>> {
         let domain = serde_json::json!([["id", "in", ids]]);
+        let domain = self.kept(model, &domain);
         let context = Context { active_test: Some(false), ..self.sent().clone() };
         let args = [Arg::Value(&domain)];
         let request = Request { model, method: "search", ids: None, args: &args, kwargs: &[], context: &context, write: false };
-        let found: Vec<i64> = self.send_or_tell(&request).await?;
+        let found: Vec<i64> = match self.send_kept(&request).await {
+            Ok(found) => found,
+            Err(failure) => return Err(self.tell(failure, model, "search").await),
+        };
         Ok(ids.iter().copied().filter(|id| found.contains(id)).collect())
     }
 
@@ -665,8 +720,19 @@ impl Reader {
         }
         self.scope().readable(model)?;
         let mut names: HashMap<i64, String> = HashMap::with_capacity(ids.len());
+        let readable = self.readable_names(model).await;
         for chunk in ids.chunks(NAMES_AT_ONCE) {
-            let domain = serde_json::json!([["id", "in", chunk]]);
+            let mut domain = serde_json::json!([["id", "in", chunk]]);
+            if readable != Names::All {
+                for id in self.existing(model, chunk).await? {
+                    names.insert(id, format!("{model},{id}"));
+                }
+            }
+            match (&readable, &mut domain) {
+                (Names::None, _) => continue,
+                (Names::Of(those), Value::Array(terms)) => terms.extend(those.iter().cloned()),
+                _ => {}
+            }
             let context = Context { active_test: Some(false), ..self.sent().clone() };
             let args = [Arg::Value(&domain)];
             let kwargs = [("fields", Arg::Words(&["display_name"]))];
@@ -679,7 +745,7 @@ impl Reader {
                 context: &context,
                 write: false,
             };
-            match self.send::<Vec<Named>>(&request).await {
+            match self.send_kept::<Vec<Named>>(&request).await {
                 Ok(found) => {
                     for one in found {
                         let name = one
@@ -710,44 +776,79 @@ impl Reader {
 
     // ---- answers
 
-    fn rows(
+    async fn rows(
         &self,
+        model: &str,
         records: Vec<Record>,
         fields: Vec<String>,
         skipped: BTreeMap<String, String>,
         schema: Option<&Schema>,
-    ) -> Rows {
+    ) -> Result<Rows> {
         let records = match schema {
-            Some(schema) if self.scope().restricted => self.without_foreign_names(records, schema),
+            Some(schema) if self.scope().restricted => self.without_foreign_names(model, records, &fields, schema).await?,
             _ => records,
         };
-        Rows { records, fields, skipped }
+        Ok(Rows { records, fields, skipped })
     }
-    /// For a restricted key: `[id, name]` of a model that it may not use becomes the bare id.
-    pub(super) fn without_foreign_names(&self, records: Vec<Record>, schema: &Schema) -> Vec<Record> {
-        let foreign: Vec<&str> = schema
-            .fields
-            .0
-            .iter()
-            .filter(|(_, f)| f.r#type == "many2one" && f.relation.as_deref().is_some_and(|m| !self.scope().shows_names_of(m)))
-            .map(|(name, _)| name.as_str())
-            .collect();
-        if foreign.is_empty() {
-            return records;
+    /// For a restricted key: `[id, name]` becomes the bare id where the name may not be read, and so does what else names a record.
+    pub(super) async fn without_foreign_names(
+        &self,
+        model: &str,
+        records: Vec<Record>,
+        fields: &[String],
+        schema: &Schema,
+    ) -> Result<Vec<Record>> {
+        let links = |f: &&String| schema.fields.get(f).filter(|f| f.r#type == "many2one").and_then(|f| f.relation.as_deref());
+        let mut readable: BTreeMap<&str, Names> = BTreeMap::new();
+        for comodel in fields.iter().filter_map(|f| links(&f)) {
+            if !readable.contains_key(comodel) {
+                readable.insert(comodel, self.readable_names(comodel).await);
+            }
         }
-        records
-            .into_iter()
-            .map(|record| {
-                let mut map = record.parse();
-                for field in &foreign {
-                    if let Some(Value::Array(pair)) = map.get(*field) {
-                        let id = pair.first().cloned().unwrap_or(Value::Bool(false));
-                        map.insert((*field).to_owned(), id);
+        readable.retain(|_, names| *names != Names::All);
+        // One's own name may be made of a hidden record's.
+        let own = match &schema.names {
+            Names::Of(domain) if fields.iter().any(|f| f == "display_name") => Some(domain),
+            _ => None,
+        };
+        if readable.is_empty() && own.is_none() {
+            return Ok(records);
+        }
+        let mut maps: Vec<Map<String, Value>> = records.iter().map(Record::parse).collect();
+        let id_of = |value: &Value| value.as_array().and_then(|pair| pair.first()).and_then(Value::as_i64);
+        for (comodel, names) in &readable {
+            let shown: Vec<&String> = fields.iter().filter(|f| links(f) == Some(*comodel)).collect();
+            let seen = match names {
+                Names::Of(domain) => {
+                    let named: BTreeSet<i64> =
+                        maps.iter().flat_map(|map| shown.iter().filter_map(|f| id_of(map.get(*f)?))).collect();
+                    let named: Vec<i64> = named.into_iter().collect();
+                    if named.is_empty() { HashSet::new() } else { self.matching(comodel, &named, domain).await? }
+                }
+                _ => HashSet::new(),
+            };
+            for map in &mut maps {
+                for field in &shown {
+                    if let Some(value @ Value::Array(_)) = map.get_mut(*field) {
+                        let id = id_of(value);
+                        if id.is_none_or(|id| !seen.contains(&id)) {
+                            *value = id.map_or(Value::Bool(false), Value::from);
+                        }
                     }
                 }
-                to_raw_value(&map).map_or(record, Record)
-            })
-            .collect()
+            }
+        }
+        if let Some(domain) = own {
+            let ids: Vec<i64> = records.iter().map(Record::id).collect();
+            let seen = if ids.is_empty() { HashSet::new() } else { self.matching(model, &ids, domain).await? };
+            for map in &mut maps {
+                let id = map.get("id").and_then(Value::as_i64).unwrap_or_default();
+                if !seen.contains(&id) {
+                    map.insert("display_name".to_owned(), format!("{model},{id}").into());
+                }
+            }
+        }
+        maps.iter().map(|map| to_raw_value(map).map(Record).map_err(|_| Fault::failed("serializing an answer of Odoo"))).collect()
     }
 }
 

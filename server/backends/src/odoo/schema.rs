@@ -46,11 +46,35 @@ pub(super) const ATTRIBUTES: [&str; 28] = [
     "definition_record_field",
 ];
 
-/// A model's fields, and the names of those that are withheld as credentials.
+/// A model's fields, and the names of those that are withheld.
 #[derive(Debug)]
 pub(super) struct Schema {
     pub fields: Arc<ModelFields>,
+    /// Credentials, and what the caller's rules hide.
     pub withheld: BTreeSet<String>,
+    /// Of these what the rules hide.
+    pub denied: BTreeSet<String>,
+    /// Whose names the caller may read.
+    pub names: Names,
+}
+impl Schema {
+    /// Whether rules hide some of the fields.
+    pub(super) fn limited(&self) -> bool {
+        !self.denied.is_empty()
+    }
+    /// Whether it is a credential, which the dedicated tool of a model may check and set.
+    pub(super) fn is_credential(&self, field: &str) -> bool {
+        self.withheld.contains(field) && !self.denied.contains(field)
+    }
+}
+
+/// The records whose names (`display_name`, the second part of a many2one's value) may be read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Names {
+    All,
+    /// Those that match this domain: they are visible, and so is whatever their names are made of.
+    Of(Vec<Value>),
+    None,
 }
 
 /// One model of an instance, for list_models.
@@ -71,13 +95,18 @@ pub(super) struct Schemas {
     models: Cache<(u64, Option<String>), Arc<Vec<Model>>>,
     /// The models' own orders, made unique; none where Odoo does not tell, or where they are unique already.
     orders: Cache<(u64, String), Option<Arc<str>>>,
+    /// Fields as rules leave them, by those rules: nobody else's cache.
+    governed: Cache<Governed, Arc<Schema>>,
 }
+/// Client, language, model, and the rules' fingerprint.
+pub(super) type Governed = (u64, Option<String>, String, Arc<str>);
 impl Schemas {
     pub(super) fn new(age: Duration) -> Self {
         Self {
             fields: Cache::builder().max_capacity(5_000).time_to_live(age).build(),
             models: Cache::builder().max_capacity(500).time_to_live(age).build(),
             orders: Cache::builder().max_capacity(5_000).time_to_live(age).build(),
+            governed: Cache::builder().max_capacity(5_000).time_to_live(age).build(),
         }
     }
     pub(super) fn fields(&self) -> &Cache<(u64, Option<String>, String), Arc<Schema>> {
@@ -85,6 +114,9 @@ impl Schemas {
     }
     pub(super) fn orders(&self) -> &Cache<(u64, String), Option<Arc<str>>> {
         &self.orders
+    }
+    pub(super) fn governed(&self) -> &Cache<Governed, Arc<Schema>> {
+        &self.governed
     }
     pub(super) fn models(&self) -> &Cache<(u64, Option<String>), Arc<Vec<Model>>> {
         &self.models
@@ -117,13 +149,14 @@ impl Schema {
             };
             fields.insert(name, field);
         }
-        Self { fields: Arc::new(ModelFields(fields)), withheld }
+        Self { fields: Arc::new(ModelFields(fields)), withheld, denied: BTreeSet::new(), names: Names::All }
     }
 
     /// The field, or why not: withheld, or unknown with the nearest names.
     pub(super) fn field(&self, model: &str, name: &str) -> Result<&Field, Refusal> {
         match self.fields.get(name) {
             Some(field) => Ok(field),
+            None if self.denied.contains(name) => Err(hidden(model, name)),
             None if self.withheld.contains(name) => Err(withheld(model, name)),
             None => Err(unknown_field(model, name, &self.fields)),
         }
@@ -136,6 +169,14 @@ pub(super) fn withheld(model: &str, name: &str) -> Refusal {
         format!("{model}.{name} is a credential; it is never read, searched or grouped by, and never written by generic tools."),
     )
     .next("Leave the field out.")
+}
+/// What a rule hides is never read, searched, sorted or grouped by, and never written.
+pub(super) fn hidden(model: &str, name: &str) -> Refusal {
+    refusal(
+        Code::FieldDenied,
+        format!("{model}.{name} is hidden from this key, by name or because it is computed from what is hidden."),
+    )
+    .next("Leave the field out; get_field_metadata lists those that there are.")
 }
 fn unknown_field(model: &str, name: &str, fields: &ModelFields) -> Refusal {
     let near = nearest(name, fields.0.keys().map(String::as_str));

@@ -304,7 +304,7 @@ impl Reader {
                 let skip = usize::try_from(offset).unwrap_or(usize::MAX);
                 existing.iter().skip(skip).take(usize::try_from(PAGE).unwrap_or(50)).copied().collect()
             } else {
-                self.page_of(model, offset).await?
+                self.search_ids(model, &json!([]), PAGE, offset, Some("id")).await?
             };
             let Some(last) = page.last().copied() else { break };
             let enough = limit.saturating_sub(found.rows.len());
@@ -327,14 +327,6 @@ impl Reader {
             }
         }
         Ok(found)
-    }
-    async fn page_of(&self, model: &str, offset: u64) -> Result<Vec<i64>> {
-        let domain = json!([]);
-        let args = [Arg::Value(&domain)];
-        let kwargs = [("offset", Arg::Number(offset)), ("limit", Arg::Number(PAGE)), ("order", Arg::Text("id"))];
-        let request =
-            Request { model, method: "search", ids: None, args: &args, kwargs: &kwargs, context: self.sent(), write: false };
-        self.send_or_tell(&request).await
     }
     /// By record, field and language. Stops asking once there are more than `enough`.
     async fn translations_of(

@@ -10,7 +10,7 @@ use kernel::{Code, Refusal, name, refusal};
 use serde_json::{Map, Value};
 
 use super::{Field, Reader, Result, schema::Schema};
-use crate::scope::secret_like;
+use crate::scope::{Right, secret_like};
 
 /// Domains in domains (`any`), nested values of x2many commands.
 const DEEPEST: usize = 8;
@@ -196,6 +196,8 @@ fn order_terms(order: &str) -> Result<Vec<(&str, bool)>, Refusal> {
 
 /// Where a path ends.
 pub(super) struct End {
+    /// The model that the field is of.
+    pub model: String,
     pub name: String,
     pub field: Field,
 }
@@ -215,11 +217,15 @@ impl Reader {
                 {
                     continue;
                 }
-                if leaf.path == "id" && !nested {
+                let hierarchy = leaf.operator.ends_with("_of");
+                if leaf.path == "id" && !nested && !(hierarchy && self.scope().hiding().is_some()) {
                     continue;
                 }
                 let end = self.walk(model, leaf.path).await?;
                 let comodel = end.field.relation.as_deref();
+                if self.scope().hiding().is_some() {
+                    self.asks_nothing_hidden(&leaf, &end, nested || hierarchy).await?;
+                }
                 if nested {
                     let Some(comodel) = comodel else {
                         return Err(wrong(format!(
@@ -233,12 +239,12 @@ impl Reader {
                     self.domain_within(comodel, leaf.value, thorough, depth + 1).await?;
                 } else if let Some(comodel) = comodel
                     && by_name(&leaf)
-                    && !self.scope().shows_names_of(comodel)
+                    && !self.goes_by_names(comodel).await
                 {
                     return Err(refusal(
                         Code::FieldDenied,
                         format!(
-                            "domain: comparing {} with a text searches the names of {comodel}, which this key may not use.",
+                            "domain: comparing {} with a text searches the names of {comodel}, which this key may not search.",
                             leaf.path
                         ),
                     )
@@ -248,6 +254,34 @@ impl Reader {
             }
             Ok(())
         })
+    }
+
+    /// Where fields or records are hidden: what looks through, or at the whole of, other records is refused where some of them are hidden.
+    async fn asks_nothing_hidden(&self, leaf: &Leaf<'_>, end: &End, through: bool) -> Result<()> {
+        let other = end.field.relation.as_deref().unwrap_or(&end.model);
+        if through {
+            let limited = self.scope().filtered(other) || self.scope().veiled(other);
+            if limited && (leaf.operator.ends_with("_of") || self.scope().filtered(other)) {
+                return Err(through_hidden(leaf.path, other));
+            }
+        }
+        if end.name == "id" {
+            return Ok(());
+        }
+        let schema = self.schema(&end.model).await?;
+        let searches_names = end.name == "display_name" && (schema.limited() || schema.names != super::schema::Names::All);
+        // A field that is not stored is looked for in ways that nobody tells.
+        let unknown_ways =
+            schema.limited() && !end.field.store && end.field.all.get("related").is_none_or(|r| !r.is_string() && !r.is_array());
+        if searches_names || unknown_ways {
+            return Err(refusal(
+                Code::FieldDenied,
+                format!("domain: looking for {} could find records of {} by what is hidden from this key.", leaf.path, end.model),
+            )
+            .next("Search by stored fields of the model.")
+            .into());
+        }
+        Ok(())
     }
 
     /// Follows a path of fields. Every model on the way must be permitted, the end be no credential.
@@ -262,22 +296,30 @@ impl Reader {
             let schema = self.schema(&model).await?;
             if part == "id" && parts.peek().is_none() && schema.fields.get("id").is_none() {
                 let field = Field { r#type: "integer".to_owned(), store: true, ..Field::default() };
-                return Ok(End { name: part.to_owned(), field });
+                return Ok(End { model, name: part.to_owned(), field });
             }
             let field = schema.field(&model, part)?;
             let Some(next) = parts.peek() else {
                 if self.scope().restricted && field.r#type == "properties" {
                     return Err(properties(&model, part).into());
                 }
-                return Ok(End { name: part.to_owned(), field: field.clone() });
+                let field = field.clone();
+                return Ok(End { model, name: part.to_owned(), field });
             };
             match (&field.relation, field.r#type.as_str()) {
-                (Some(comodel), "many2one" | "one2many" | "many2many") => model.clone_from(comodel),
+                (Some(comodel), "many2one" | "one2many" | "many2many") => {
+                    if self.scope().filtered(comodel) {
+                        return Err(through_hidden(path, comodel));
+                    }
+                    model.clone_from(comodel);
+                }
                 (_, "date" | "datetime") if NUMBER_PARTS.contains(next) => {
-                    return Ok(End { name: part.to_owned(), field: Field { r#type: "integer".to_owned(), ..Field::default() } });
+                    let field = Field { r#type: "integer".to_owned(), store: field.store, ..Field::default() };
+                    return Ok(End { model, name: part.to_owned(), field });
                 }
                 (_, "properties") if !self.scope().restricted => {
-                    return Ok(End { name: part.to_owned(), field: Field { r#type: "property".to_owned(), ..Field::default() } });
+                    let field = Field { r#type: "property".to_owned(), ..Field::default() };
+                    return Ok(End { model, name: part.to_owned(), field });
                 }
                 (_, "properties") => return Err(properties(&model, part).into()),
                 _ => {
@@ -298,7 +340,16 @@ impl Reader {
                 continue;
             }
             let end = self.walk(model, field).await?;
-            self.named_by("order", &end)?;
+            self.named_by("order", &end).await?;
+            // How Odoo sorts by a relation is the other model's affair, and that of those to which it leads in turn.
+            if self.scope().hiding().is_some() && end.field.relation.is_some() {
+                return Err(refusal(
+                    Code::FieldDenied,
+                    format!("order: {field} is a relation, and sorting by it could go by what is hidden from this key."),
+                )
+                .next("Sort by a field that is none.")
+                .into());
+            }
             if !end.field.store && end.field.all.get("sortable").and_then(Value::as_bool) == Some(false) {
                 return Err(wrong(format!("order: {field} is computed; Odoo cannot sort by it."))
                     .next("Sort by a stored field.")
@@ -322,13 +373,14 @@ impl Reader {
     }
 
     /// Sorting and grouping by a many2one shows the order, or the names, of the other model's records.
-    pub(super) fn named_by(&self, what: &str, end: &End) -> Result<(), Refusal> {
+    pub(super) async fn named_by(&self, what: &str, end: &End) -> Result<()> {
         match end.field.relation.as_deref() {
-            Some(comodel) if !self.scope().shows_names_of(comodel) => Err(refusal(
+            Some(comodel) if !self.goes_by_names(comodel).await => Err(refusal(
                 Code::FieldDenied,
-                format!("{what}: {} goes by the names of {comodel}, which this key may not use.", end.name),
+                format!("{what}: {} goes by the names of {comodel}, which this key may not use for that.", end.name),
             )
-            .next("Use another field.")),
+            .next("Use another field.")
+            .into()),
             _ => Ok(()),
         }
     }
@@ -367,8 +419,18 @@ impl Reader {
         values: &'a Map<String, Value>,
         depth: usize,
     ) -> BoxFuture<'a, Result<()>> {
+        self.check_values_to(Right::Write, model, values, depth)
+    }
+    /// The same, for records that are made or for those that are changed.
+    pub(super) fn check_values_to<'a>(
+        &'a self,
+        right: Right,
+        model: &'a str,
+        values: &'a Map<String, Value>,
+        depth: usize,
+    ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            self.scope().writable(model)?;
+            self.scope().permitted(model, right)?;
             if depth > DEEPEST {
                 return Err(wrong(format!("values: more than {DEEPEST} levels of new records within each other."))
                     .next("Write them one after the other.")
@@ -381,14 +443,14 @@ impl Reader {
                     return Err(wrong("values: id is given by Odoo.").next("Leave it out.").into());
                 }
                 // The dedicated tool for a model may set its credentials (a password); nobody reads them.
-                if schema.withheld.contains(key) && self.scope().lifted(model) {
+                if schema.is_credential(key) && self.scope().lifted(model) {
                     continue;
                 }
                 let field = schema.field(model, key)?;
-                self.through_related(&schema, field).await?;
+                self.through_related(&schema, field, right).await?;
                 match (field.r#type.as_str(), &field.relation) {
                     ("one2many" | "many2many", Some(comodel)) => {
-                        self.check_commands(key, &field.r#type, comodel, value, depth).await?;
+                        self.check_commands(key, field, comodel, value, depth).await?;
                     }
                     ("many2one", Some(comodel)) => {
                         if !(value.is_i64() || value.is_null() || *value == Value::Bool(false)) {
@@ -399,15 +461,47 @@ impl Reader {
                         if comodel == "res.company" {
                             self.scope().company_value(value)?;
                         }
+                        // A link to a record tells of it: through related fields, and in what is computed from it.
+                        if let Some(id) = value.as_i64() {
+                            self.all_visible(comodel, &[id]).await?;
+                        }
+                    }
+                    ("reference" | "many2one_reference", _) if self.scope().rules.is_some() => {
+                        self.check_reference(model, key, &field.r#type, value).await?;
                     }
                     _ => {}
                 }
             }
+            if self.scope().hiding().is_some() {
+                self.within_filters(model, values, right, &schema).await?;
+            }
             Ok(())
         })
     }
+    /// `model,id`: to a model that may be read, and a record that is there.
+    async fn check_reference(&self, model: &str, key: &str, kind: &str, value: &Value) -> Result<()> {
+        let (target, id) = match value {
+            Value::Null | Value::Bool(false) => return Ok(()),
+            Value::String(text) if kind == "reference" && text.is_empty() => return Ok(()),
+            Value::String(text) if kind == "reference" => match text.split_once(',') {
+                Some((target, id)) => (target, id.trim().parse::<i64>().ok()),
+                None => ("", None),
+            },
+            _ => ("", None),
+        };
+        let Some(id) = id.filter(|_| name::is_identifier(target)) else {
+            return Err(refusal(
+                Code::FieldDenied,
+                format!("values: {model}.{key} may lead to any record, which this key's limits forbid."),
+            )
+            .next("Leave it out, or write it like res.partner,7 where it takes that.")
+            .into());
+        };
+        self.scope().readable(target)?;
+        self.all_visible(target, &[id]).await
+    }
 
-    async fn check_commands(&self, key: &str, kind: &str, comodel: &str, value: &Value, depth: usize) -> Result<()> {
+    async fn check_commands(&self, key: &str, field: &Field, comodel: &str, value: &Value, depth: usize) -> Result<()> {
         let help = "Commands are [0, 0, {values}] to create, [1, id, {values}] to change, [2, id] to delete, [3, id] to unlink, [4, id] to link, [5] to clear, [6, 0, [ids]] to set.";
         let commands = match value {
             Value::Null | Value::Bool(false) => return Ok(()),
@@ -418,9 +512,17 @@ impl Reader {
             return Err(wrong(format!("values: {key} has more than {MOST_VALUES} commands.")).next("Split the write.").into());
         }
         // A many2many's links are the record's own; everything else changes the other model.
-        let of_other = kind == "one2many";
+        let of_other = field.r#type == "one2many";
         if of_other && !commands.is_empty() {
-            self.scope().writable(comodel)?;
+            if self.scope().rules.is_none() {
+                self.scope().writable(comodel)?;
+            } else {
+                // Which right it takes depends on the command; that the record of the other model has another link on the value of it.
+                self.linked_back(comodel, field.relation_field.as_deref()).await?;
+            }
+        }
+        if self.scope().rules.is_some() {
+            self.check_links(key, of_other, comodel, commands).await?;
         }
         let company = |id: &Value| if comodel == "res.company" { self.scope().company_value(id) } else { Ok(()) };
         for command in commands {
@@ -433,11 +535,16 @@ impl Reader {
                 _ => return Err(wrong(format!("values: {key} has something that is no command.")).next(help).into()),
             };
             match (parts.first().and_then(Value::as_i64), parts.get(1), parts.get(2)) {
-                (Some(0), _, Some(Value::Object(values))) => self.check_values(comodel, values, depth + 1).await?,
+                (Some(0), _, Some(Value::Object(values))) => {
+                    self.check_values_to(Right::Create, comodel, values, depth + 1).await?
+                }
                 (Some(1), Some(id), Some(Value::Object(values))) if id.is_i64() => {
                     self.check_values(comodel, values, depth + 1).await?;
                 }
-                (Some(2), Some(id), _) if id.is_i64() => self.scope().writable(comodel)?,
+                (Some(2), Some(id), _) if id.is_i64() => {
+                    self.scope().permitted(comodel, Right::Delete)?;
+                    self.leaves_others(comodel).await?;
+                }
                 (Some(3), Some(id), _) if id.is_i64() => {}
                 (Some(4), Some(id), _) if id.is_i64() => company(id)?,
                 (Some(5), _, _) => {}
@@ -450,8 +557,66 @@ impl Reader {
         Ok(())
     }
 
+    /// Under rules: of a filtered model only visible records are linked; nothing else is done to it from here.
+    async fn check_links(&self, key: &str, of_other: bool, comodel: &str, commands: &[Value]) -> Result<()> {
+        let filtered = self.scope().filtered(comodel);
+        let mut linked: Vec<i64> = Vec::new();
+        for command in commands {
+            let parts = match command {
+                Value::Array(parts) => parts.as_slice(),
+                id => {
+                    linked.extend(id.as_i64());
+                    continue;
+                }
+            };
+            let code = parts.first().and_then(Value::as_i64);
+            match code {
+                Some(4) => linked.extend(parts.get(1).and_then(Value::as_i64)),
+                Some(6) if !of_other || !filtered => {
+                    linked.extend(parts.get(2).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_i64));
+                }
+                _ if filtered => {
+                    return Err(refusal(
+                        Code::RecordDenied,
+                        format!("values: records of {comodel} are hidden from this key; {key} takes [4, id] for those that are not{}.",
+                            if of_other { "" } else { ", and [6, 0, [ids]]" }),
+                    )
+                    .next(format!("Create, change and delete records of {comodel} by calls of their own."))
+                    .into());
+                }
+                _ => {}
+            }
+            // Linking, unlinking and clearing write the other record's way back.
+            if of_other && matches!(code, Some(3..=6)) {
+                self.scope().writable(comodel)?;
+            }
+        }
+        if of_other && !linked.is_empty() {
+            self.scope().writable(comodel)?;
+        }
+        self.scope().readable(comodel)?;
+        self.all_visible(comodel, &linked).await
+    }
+    /// Under rules: what a one2many's commands write to the other model's way back must be permitted and must move no record.
+    async fn linked_back(&self, comodel: &str, back: Option<&str>) -> Result<()> {
+        self.scope().not_guarded(comodel)?;
+        if self.scope().hiding().is_none() {
+            return Ok(());
+        }
+        let schema = self.schema(comodel).await?;
+        let Some(back) = back else {
+            return Err(refusal(Code::RecordDenied, format!("What a link to {comodel} changes there is not known."))
+                .next(format!("Write the records of {comodel} by calls of their own."))
+                .into());
+        };
+        schema.field(comodel, back)?;
+        // Which record it will be is not known: undecided wherever a filter goes by it.
+        let values = Map::from_iter([(back.to_owned(), Value::Object(Map::new()))]);
+        self.within_filters(comodel, &values, Right::Write, &schema).await
+    }
+
     /// Writing a related field writes the record that it leads to: that must not be one of the block-listed models.
-    async fn through_related(&self, schema: &Schema, field: &Field) -> Result<()> {
+    async fn through_related(&self, schema: &Schema, field: &Field, right: Right) -> Result<()> {
         if field.readonly {
             return Ok(());
         }
@@ -464,6 +629,21 @@ impl Reader {
         for step in path.iter().skip(1) {
             let Some(comodel) = at else { return Ok(()) };
             self.scope().not_guarded(&comodel)?;
+            if self.scope().rules.is_some() {
+                self.scope().writable(&comodel)?;
+                // What a record inherits is made with it.
+                self.scope().permitted(&comodel, right)?;
+                if self.scope().filtered(&comodel) {
+                    return Err(through_hidden(&path.join("."), &comodel));
+                }
+                // Written there as if it were asked for there.
+                let schema = self.schema(&comodel).await?;
+                schema.field(&comodel, step)?;
+                if self.scope().hiding().is_some() {
+                    let values = Map::from_iter([(step.clone(), Value::Object(Map::new()))]);
+                    self.within_filters(&comodel, &values, Right::Write, &schema).await?;
+                }
+            }
             let Ok(next) = self.schema_unscoped(&comodel).await else { return Ok(()) };
             at = next.fields.get(step).and_then(|f| f.relation.clone());
         }
@@ -475,6 +655,11 @@ fn by_name(leaf: &Leaf<'_>) -> bool {
     leaf.operator.contains("like")
         || leaf.value.is_string()
         || leaf.value.as_array().is_some_and(|list| list.iter().any(Value::is_string))
+}
+fn through_hidden(path: &str, model: &str) -> kernel::Fault {
+    refusal(Code::RecordDenied, format!("{path} leads through {model}, of which records are hidden from this key."))
+        .next(format!("Search {model} itself, and then by the ids that it gives."))
+        .into()
 }
 fn properties(model: &str, field: &str) -> Refusal {
     refusal(

@@ -6,6 +6,7 @@ use super::{
     ReadMethod, Reader, Result,
     dialect::{Arg, OneOrMany, Request},
 };
+use crate::scope::Right;
 
 #[derive(Debug, Clone)]
 pub struct Writer(Reader);
@@ -15,20 +16,21 @@ impl Writer {
     }
     /// Creates in one transaction; the ids in order.
     pub async fn create(&self, model: &str, rows: Vec<Map<String, Value>>) -> Result<Vec<i64>> {
-        self.scope().writable(model)?;
+        self.scope().permitted(model, Right::Create)?;
         if rows.is_empty() {
             return Ok(Vec::new());
         }
         for row in &rows {
-            self.check_values(model, row, 0).await?;
+            self.check_values_to(Right::Create, model, row, 0).await?;
         }
         let args = [Arg::Objects(&rows)];
         let request = Request { model, method: "create", ids: None, args: &args, kwargs: &[], context: self.sent(), write: true };
-        let made: OneOrMany = self.send_or_tell(&request).await?;
+        let made: OneOrMany = self.done(&request).await?;
         Ok(made.into_vec())
     }
     pub async fn write(&self, model: &str, ids: &[i64], values: Map<String, Value>) -> Result<()> {
         self.check_values(model, &values, 0).await?;
+        self.all_visible(model, ids).await?;
         let args = [Arg::Object(&values)];
         let request = Request {
             model,
@@ -40,10 +42,12 @@ impl Writer {
             write: true,
         };
         // True in every version; an override that forgets to return gives null.
-        self.send_or_tell::<serde::de::IgnoredAny>(&request).await.map(|_| ())
+        self.done::<serde::de::IgnoredAny>(&request).await.map(|_| ())
     }
     pub async fn unlink(&self, model: &str, ids: &[i64]) -> Result<()> {
-        self.scope().writable(model)?;
+        self.scope().permitted(model, Right::Delete)?;
+        self.all_visible(model, ids).await?;
+        self.leaves_others(model).await?;
         let request =
             Request { model, method: "unlink", ids: Some(some(ids)?), args: &[], kwargs: &[], context: self.sent(), write: true };
         // Odoo unlinks what is gone already without a word (14 to 19): whoever asks for it should know.
@@ -53,10 +57,12 @@ impl Writer {
                 .next("Search for the records again.")
                 .into());
         }
-        self.send_or_tell::<serde::de::IgnoredAny>(&request).await.map(|_| ())
+        self.done::<serde::de::IgnoredAny>(&request).await.map(|_| ())
     }
     pub async fn copy(&self, model: &str, id: i64, default: Map<String, Value>) -> Result<i64> {
-        self.check_values(model, &default, 0).await?;
+        // What is copied is not known: only values that are given decide whether the copy is within a filter.
+        self.check_values_to(Right::Create, model, &default, 0).await?;
+        self.all_visible(model, &[id]).await?;
         if self.existing(model, &[id]).await?.is_empty() {
             return Err(refusal(Code::NotFound, format!("There is no {model} {id} to copy."))
                 .next("Search for the record again.")
@@ -66,7 +72,7 @@ impl Writer {
         let args = [Arg::Object(&default)];
         let args: &[Arg<'_>] = if default.is_empty() { &[] } else { &args };
         let request = Request { model, method: "copy", ids: Some(&ids), args, kwargs: &[], context: self.sent(), write: true };
-        let made: OneOrMany = self.send_or_tell(&request).await?;
+        let made: OneOrMany = self.done(&request).await?;
         made.into_vec().first().copied().ok_or_else(|| {
             Fault::unknown(
                 "Odoo answered the copy without an id.",
@@ -88,7 +94,25 @@ impl Writer {
             return self.ask(model, reading, ids, args, kwargs).await;
         }
         self.scope().callable(model, method)?;
+        if self.scope().filtered(model) && ids.is_empty() {
+            return Err(refusal(
+                Code::RecordDenied,
+                format!("Records of {model} are hidden from this key: {method} runs on records that it names."),
+            )
+            .next("Name them in ids.")
+            .into());
+        }
+        self.all_visible(model, ids).await?;
         self.run(model, method, ids, &args, &kwargs, true).await
+    }
+}
+impl Writer {
+    /// Sends a write whose values and records were checked.
+    async fn done<T: serde::de::DeserializeOwned>(&self, request: &Request<'_>) -> Result<T> {
+        match self.send_kept(request).await {
+            Ok(answer) => Ok(answer),
+            Err(failure) => Err(self.tell(failure, request.model, request.method).await),
+        }
     }
 }
 fn some(ids: &[i64]) -> Result<&[i64]> {

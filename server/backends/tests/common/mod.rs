@@ -81,6 +81,7 @@ impl Bench {
             backups: None,
             postgres: false,
             posthog: None,
+            ruled: false,
             concurrency: 4,
             generation: 1,
             created_at: sources.now(),
@@ -111,6 +112,7 @@ pub fn open() -> Scope {
         restricted: false,
         max_records: 500,
         max_search_limit: 1000,
+        rules: None,
     }
 }
 pub fn only(models: &[&str]) -> Scope {
@@ -130,6 +132,7 @@ pub fn permit(instance: &Instance) -> kernel::WritePermit {
         role: kernel::Role::Owner,
         operator: true,
         permissions: Arc::new(kernel::Permissions::all()),
+        own: None,
         address: [127, 0, 0, 1].into(),
         facade: kernel::Facade::Cli,
         session: kernel::SessionId::new(&sources),

@@ -103,6 +103,7 @@ impl World {
             role: Role::Owner,
             operator: false,
             permissions: Arc::new(permissions),
+            own: None,
             address: Ipv4Addr::LOCALHOST.into(),
             facade: Facade::Mcp,
             session: SessionId::new(&self.sources),

@@ -24,13 +24,13 @@ pub struct BookmarkCall {
 impl BookmarkCall {
     async fn checked(&self, cx: &ReadCx) -> Result<NewBookmark> {
         let label = line("label", &self.label, MAX_LABEL)?;
-        let note = self.note.as_deref().map(|n| text("note", n, MAX_BOOKMARK_NOTE)).transpose()?;
+        let note = knowledge::given(self.note.as_ref()).map(|n| text("note", n, MAX_BOOKMARK_NOTE)).transpose()?;
         let tags = tags(&self.tags.0)?;
         Ok(NewBookmark { call: self.meant(cx).await?, label, note, tags })
     }
     async fn meant(&self, cx: &ReadCx) -> Result<CallCopy> {
         let knowledge = cx.knowledge()?;
-        let Some(id) = self.audit_log_id.as_deref().map(str::trim).filter(|id| !id.is_empty()) else {
+        let Some(id) = knowledge::given(self.audit_log_id.as_ref()) else {
             let last = knowledge.last_call(cx.now()).await?;
             return last.ok_or_else(|| {
                 refusal(Code::NotFound, "No call of this session on this instance went well before this one.")

@@ -1,5 +1,6 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
+use store::knowledge::Filter;
 
 use crate::{
     contract::{self as tool, *},
@@ -13,17 +14,22 @@ pub struct DeleteFilter {
     name: Option<String>,
     filter_id: Option<String>,
 }
+impl DeleteFilter {
+    async fn meant(&self, cx: &ReadCx) -> Result<Filter> {
+        knowledge::filter(cx, knowledge::given(self.filter_id.as_ref()), knowledge::given(self.name.as_ref())).await
+    }
+}
 impl WriteTool for DeleteFilter {
     type Answer = Gone;
     const CHANGES: Changes = Changes::Ocore;
     async fn plan(&self, cx: &ReadCx) -> Result<Plan> {
-        let filter = knowledge::filter(cx, self.filter_id.as_deref(), self.name.as_deref()).await?;
+        let filter = self.meant(cx).await?;
         let mut plan = knowledge::deletion("filter", &filter.id, &filter.name);
         plan.warnings.push(format!("It is on {} and was run {} times.", filter.model, filter.use_count));
         Ok(plan)
     }
     async fn call(self, cx: &WriteCx) -> Result<Gone> {
-        let filter = knowledge::filter(cx, self.filter_id.as_deref(), self.name.as_deref()).await?;
+        let filter = self.meant(cx).await?;
         if !cx.knowledge()?.delete_filter(&filter.id).await? {
             return Err(knowledge::unknown("filter", &filter.name, "list_filters"));
         }

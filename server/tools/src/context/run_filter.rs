@@ -23,8 +23,9 @@ pub struct RunFilter {
 }
 impl RunFilter {
     async fn meant(&self, cx: &ReadCx) -> Result<Filter> {
-        if self.name.is_some() || self.filter_id.is_some() {
-            let filter = knowledge::filter(cx, self.filter_id.as_deref(), self.name.as_deref()).await?;
+        let (id, name) = (knowledge::given(self.filter_id.as_ref()), knowledge::given(self.name.as_ref()));
+        if id.is_some() || name.is_some() {
+            let filter = knowledge::filter(cx, id, name).await?;
             return match &self.model {
                 Some(model) if *model != filter.model => {
                     let message = format!("The filter \"{}\" is on {}, not on {model}.", filter.name, filter.model);

@@ -8,6 +8,7 @@ use store::knowledge::{Filter, NewFilter, Saved};
 use crate::{
     args::{Domain, Names},
     contract::{self as tool, *},
+    knowledge,
 };
 
 /// Keep a search under a name; run_filter runs it. The same name and model replaces.
@@ -61,7 +62,7 @@ impl SaveFilter {
             Some(n) if n == 0 || n > most => return wrong(format!("limit: 1 to {most}."), "Leave it out for 80."),
             other => other.and_then(|n| u32::try_from(n).ok()),
         };
-        let order = self.order.as_deref().map(str::trim).filter(|o| !o.is_empty()).map(str::to_owned);
+        let order = knowledge::given(self.order.as_ref()).map(str::to_owned);
         let search = Search {
             model: self.model.clone(),
             domain: domain.clone(),
@@ -85,7 +86,9 @@ impl SaveFilter {
             fields: self.fields.0.clone(),
             order,
             limit,
-            description: self.description.as_deref().map(|d| line("description", d, MAX_DESCRIPTION)).transpose()?,
+            description: knowledge::given(self.description.as_ref())
+                .map(|d| line("description", d, MAX_DESCRIPTION))
+                .transpose()?,
             is_default: self.is_default,
         };
         Ok((new, note))
@@ -98,7 +101,7 @@ fn taken(name: &str) -> Fault {
 }
 fn too_many(cx: &ReadCx, all: &[Filter]) -> Fault {
     // They come the most used first.
-    let old = all.iter().rev().filter(|f| cx.may_read(&f.model)).take(3);
+    let old = all.iter().rev().filter(|f| knowledge::sees_filter(cx, f)).take(3);
     full("filters", MAX_FILTERS, &old.map(|f| format!("{} \"{}\"", f.id, f.name)).collect::<Vec<_>>()).into()
 }
 impl WriteTool for SaveFilter {

@@ -63,7 +63,7 @@ impl WriteTool for InstallModule {
         }
         let along: BTreeSet<&str> = made.modules.iter().copied().filter(|name| *name != self.module).collect();
         let with =
-            if along.is_empty() { String::new() } else { format!(" and {} that come along", counted(along.len(), "module")) };
+            if along.is_empty() { String::new() } else { format!(", and {} along with it", counted(along.len(), "module")) };
         let title = found.first().map(|m| m.title.as_str()).unwrap_or_default();
         Ok(Plan {
             summary: format!("Would install {} ({title}){with}", self.module),
