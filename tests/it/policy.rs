@@ -52,6 +52,9 @@ on_both_of_our_own!(
     resources,
     resources_by_command_line,
     own_logins,
+    filters_are_not_moved,
+    copies_of_what_is_hidden,
+    the_other_side,
     what_random_calls_learn,
 );
 
@@ -89,6 +92,19 @@ fn clean(what: &str, reply: &Reply) -> String {
     let all = format!("{} {}", reply.body, reply.text);
     assert!(!all.contains(MARK), "{what} tells what is hidden: {all}");
     if reply.is_error { reply.body["code"].as_str().unwrap_or("error").to_owned() } else { "ok".to_owned() }
+}
+
+/// Waits until a resource on res.partner is in force.
+async fn until_ruled(mcp: &Mcp) {
+    for _ in 0..100 {
+        let reply =
+            mcp.call("dev_write", json!({"model": "res.partner", "ids": [1], "values": {"color": 1}, "dry_run": true})).await;
+        if reply.body["code"] == "model_denied" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the resource does not come into force");
 }
 
 mod checks {
@@ -553,6 +569,250 @@ mod checks {
         ocore.cli(&["resource", "delete", filter[0]["id"].as_str().unwrap()], "").ok();
         soon().await;
         assert!(mcp.call("dev_count", json!({"model": "res.partner"})).await.ok()["count"].as_i64().unwrap() > 3);
+    }
+
+    /// A filter looks at other records, too: whoever could write these would choose what it hides.
+    pub async fn filters_are_not_moved(odoo: &Odoo, ocore: &Ocore, mcp: &Mcp) {
+        let make = async |model: &str, values: Value| -> i64 {
+            let made = mcp.call("dev_create", json!({"model": model, "values": values, "confirm": true})).await.ok();
+            made["id"].as_i64().or(made["ids"][0].as_i64()).unwrap_or_else(|| panic!("{made}"))
+        };
+        let demo: i64 = odoo.sql("SELECT id FROM res_users WHERE login = 'demo'").parse().unwrap();
+        let admin: i64 = odoo.sql("SELECT id FROM res_users WHERE login = 'admin'").parse().unwrap();
+        let product: i64 = odoo.sql("SELECT min(id) FROM product_product WHERE active").parse().unwrap();
+        let partner = make("res.partner", json!({"name": "po moved"})).await;
+        let order = make(
+            "sale.order",
+            json!({"partner_id": partner, "user_id": admin, "order_line": [[0, 0, {"product_id": product, "name": MARK, "price_unit": 700, "product_uom_qty": 1}]]}),
+        )
+        .await;
+        let line: i64 = odoo.sql(&format!("SELECT id FROM sale_order_line WHERE order_id = {order}")).parse().unwrap();
+        let ours = make("product.category", json!({"name": "po ours"})).await;
+        let theirs = make("product.category", json!({"name": "po theirs"})).await;
+        let template = make("product.template", json!({"name": MARK, "categ_id": theirs})).await;
+        let team = make("crm.team", json!({"name": "po other team"})).await;
+        let lead = make("crm.lead", json!({"name": MARK, "type": "opportunity", "team_id": team})).await;
+        let sellers = format!("sale.order.line=[('salesman_id', '=', {demo})]");
+        let below = format!("product.template=[('categ_id', 'child_of', [{ours}])]");
+        let cases = [
+            ("a related field", sellers.as_str(), ("sale.order.line", line), ("sale.order", order, json!({"user_id": demo}))),
+            (
+                "a computed field",
+                "sale.order=[('amount_untaxed', '<', 0.5)]",
+                ("sale.order", order),
+                ("sale.order.line", line, json!({"price_unit": 0})),
+            ),
+            (
+                "a hierarchy",
+                below.as_str(),
+                ("product.template", template),
+                ("product.category", theirs, json!({"parent_id": ours})),
+            ),
+            (
+                "a name",
+                "crm.lead=[('team_id', 'ilike', 'po mine')]",
+                ("crm.lead", lead),
+                ("crm.team", team, json!({"name": "po mine"})),
+            ),
+        ];
+        for (what, filter, (hidden, id), (model, other, values)) in cases {
+            let key = ocore.key(&["--filter", filter]);
+            let reply = key.call("dev_read", json!({"model": hidden, "ids": [id]})).await;
+            clean(what, &reply);
+            let reply = key.call("dev_write", json!({"model": model, "ids": [other], "values": values, "confirm": true})).await;
+            assert_eq!(clean(what, &reply), "record_denied", "{what}: {reply:?}");
+            let reply = key.call("dev_read", json!({"model": hidden, "ids": [id]})).await;
+            clean(what, &reply);
+            // What the filter does not look at is written as ever.
+            let reply = key
+                .call(
+                    "dev_write",
+                    json!({"model": "res.partner", "ids": [partner], "values": {"comment": what}, "confirm": true}),
+                )
+                .await;
+            assert_eq!(clean(what, &reply), "ok", "{what}: {reply:?}");
+        }
+        assert_eq!(odoo.sql(&format!("SELECT amount_untaxed::int FROM sale_order WHERE id = {order}")), "700");
+
+        // One whose value is the caller's choice, by language or company: not stored, and where it is, nothing is found.
+        let translated = "product.template=[('name', 'not ilike', 'xyzzy')]";
+        let args = ["key", "create", "--org", "acme", "--label", "floats", "--filter", translated];
+        let refused = ocore.cli(&args, "");
+        assert!(refused.code != 0 && refused.stderr.contains("translates"), "{refused:?}");
+        let key = ocore.key(&["--filter", translated, "--no-check"]);
+        for tool in
+            [("count", json!({"model": "product.template"})), ("read", json!({"model": "product.template", "ids": [template]}))]
+        {
+            let reply = key.call(&format!("dev_{}", tool.0), tool.1).await;
+            assert_eq!(clean("a translated field", &reply), "record_denied", "{reply:?}");
+        }
+        // A word that is no field hides nothing, and is not taken.
+        for wrong in [
+            ["--fields-deny", "res.partner.emial"],
+            ["--fields-deny", "res.parner.email"],
+            ["--filter", "res.partner=[('emial','=',1)]"],
+        ] {
+            let refused = ocore.cli(&[&args[..6], &wrong[..]].concat(), "");
+            assert!(
+                refused.code != 0 && (refused.stderr.contains("email") || refused.stderr.contains("res.partner")),
+                "{refused:?}"
+            );
+        }
+    }
+
+    /// What Odoo makes out of hidden fields and records when it is asked to create, copy, delete or render something else.
+    pub async fn copies_of_what_is_hidden(odoo: &Odoo, ocore: &Ocore, mcp: &Mcp) {
+        let make = async |model: &str, values: Value| -> i64 {
+            let made = mcp.call("dev_create", json!({"model": model, "values": values, "confirm": true})).await.ok();
+            made["id"].as_i64().or(made["ids"][0].as_i64()).unwrap_or_else(|| panic!("{made}"))
+        };
+        let partner = make("res.partner", json!({"name": "po copied", "street": MARK, "city": MARK, "email": format!("{MARK}@example.com"), "ref": MARK, "function": MARK})).await;
+        let product: i64 = odoo.sql("SELECT min(id) FROM product_product WHERE active").parse().unwrap();
+        let order = make(
+            "sale.order",
+            json!({"partner_id": partner, "order_line": [[0, 0, {"product_id": product, "name": "po line", "price_unit": 7}]]}),
+        )
+        .await;
+        let line: i64 = odoo.sql(&format!("SELECT id FROM sale_order_line WHERE order_id = {order}")).parse().unwrap();
+
+        // A lead has its partner's address.
+        let key = ocore.key(&["--fields-allow", "res.partner.name,res.partner.display_name"]);
+        let made = key
+            .call(
+                "dev_create",
+                json!({"model": "crm.lead", "values": {"name": "po lead", "partner_id": partner}, "confirm": true}),
+            )
+            .await;
+        clean("making a lead", &made);
+        let lead = make("crm.lead", json!({"name": "po lead", "partner_id": partner})).await;
+        for field in ["street", "city", "function", "email_from", "contact_name", "partner_name"] {
+            let reply = key.call("dev_read", json!({"model": "crm.lead", "ids": [lead], "fields": [field]})).await;
+            clean(field, &reply);
+        }
+        let smart = key.call("dev_read", json!({"model": "crm.lead", "ids": [lead]})).await;
+        assert_eq!(clean("smart fields", &smart), "ok");
+        // The name of a line has its customer's reference.
+        let key = ocore.key(&["--fields-deny", "res.partner.ref"]);
+        let reply =
+            key.call("dev_read", json!({"model": "sale.order.line", "ids": [line], "fields": ["id", "display_name"]})).await;
+        clean("a line's name", &reply);
+        // The names of states have their country's code.
+        let state: i64 = odoo.sql("SELECT id FROM res_country_state WHERE code = 'CA' AND country_id = (SELECT id FROM res_country WHERE code = 'US')").parse().unwrap();
+        let resident = make("res.partner", json!({"name": "po resident", "state_id": state})).await;
+        let key = ocore.key(&["--fields-deny", "res.country.code"]);
+        for arguments in [
+            json!({"model": "res.partner", "ids": [resident], "fields": ["name", "state_id"]}),
+            json!({"model": "res.country.state", "ids": [state], "fields": ["display_name"]}),
+        ] {
+            let reply = key.call("dev_read", arguments).await;
+            clean("a state's name", &reply);
+            assert!(!reply.text.contains("(US)"), "{reply:?}");
+        }
+        // What may not be read is told by nothing else either.
+        let made = ocore.cli(&["resource", "add", "res.partner", "--org", "acme", "--no-read", "--json"], "").ok().json();
+        until_ruled(mcp).await;
+        let reply = mcp.call("dev_search_read", json!({"model": "res.users", "fields": ["login", "email"]})).await;
+        assert_eq!(clean("an unread partner's e-mail", &reply), "field_denied", "{reply:?}");
+        let reply = mcp.call("dev_count", json!({"model": "res.users", "domain": [["email", "ilike", "a"]]})).await;
+        assert_eq!(clean("counting by it", &reply), "field_denied", "{reply:?}");
+        let reply = mcp.call("dev_read", json!({"model": "crm.lead", "ids": [lead], "fields": ["street"]})).await;
+        assert_eq!(clean("a lead of it", &reply), "field_denied", "{reply:?}");
+        ocore.cli(&["resource", "delete", made[0]["id"].as_str().unwrap()], "").ok();
+
+        // Copies and deletions take hidden lines along.
+        let key = ocore.key(&["--filter", "sale.order.line=[('price_unit', '>', 1000)]"]);
+        let orders = odoo.sql("SELECT count(*) FROM sale_order");
+        let reply = key.call("dev_copy", json!({"model": "sale.order", "id": order, "confirm": true})).await;
+        assert_eq!(clean("a copy", &reply), "record_denied", "{reply:?}");
+        assert_eq!(odoo.sql("SELECT count(*) FROM sale_order"), orders);
+        let bank =
+            make("res.partner.bank", json!({"acc_number": format!("PO{partner}"), "partner_id": partner, "sequence": 777})).await;
+        let key = ocore.key(&["--filter", "res.partner.bank=[('sequence', '=', 1)]"]);
+        let reply = key.call("dev_unlink", json!({"model": "res.partner", "ids": [partner], "confirm": true})).await;
+        assert_eq!(clean("a deletion", &reply), "record_denied", "{reply:?}");
+        assert_eq!(odoo.sql(&format!("SELECT count(*) FROM res_partner_bank WHERE id = {bank}")), "1");
+        // Wizards render templates over whatever they are given.
+        let wizard = if odoo.version >= 17 { "account.move.send.wizard" } else { "mail.compose.message" };
+        let key = ocore.key(&["--fields-deny", "account.move.amount_total"]);
+        let reply = key.call("dev_create", json!({"model": wizard, "values": {}, "confirm": true})).await;
+        assert_eq!(clean("a wizard", &reply), "model_denied", "{reply:?}");
+        let reply = key.call("dev_create", json!({"model": "base.language.install", "values": {}, "confirm": true})).await;
+        assert_eq!(clean("another wizard", &reply), "model_denied", "{reply:?}");
+        // Twins are found among hidden records.
+        let vat = "BE0477472701";
+        let hidden = make("res.partner", json!({"name": MARK, "vat": vat, "is_company": true})).await;
+        let key = ocore.key(&["--filter", "res.partner=[('function', '=', 'po-twins')]"]);
+        let twin = key.call("dev_create", json!({"model": "res.partner", "values": {"name": "po twin", "function": "po-twins", "vat": vat, "is_company": true}, "confirm": true})).await.ok();
+        let twin = twin["id"].as_i64().or(twin["ids"][0].as_i64()).unwrap();
+        let reply = key.call("dev_read", json!({"model": "res.partner", "ids": [twin], "fields": ["same_vat_partner_id"]})).await;
+        assert_eq!(clean("a twin", &reply), "field_denied", "{reply:?}");
+        odoo.sql(&format!("DELETE FROM res_partner WHERE id IN ({hidden}, {twin})"));
+    }
+
+    /// A relation is told, searched and written from both of its sides; what is hidden or read-only on one is so on the other.
+    pub async fn the_other_side(odoo: &Odoo, ocore: &Ocore, mcp: &Mcp) {
+        let p = plant(mcp, "sides").await;
+        let tag: i64 = {
+            let made = mcp
+                .call("dev_create", json!({"model": "res.partner.category", "values": {"name": "po side"}, "confirm": true}))
+                .await
+                .ok();
+            made["id"].as_i64().or(made["ids"][0].as_i64()).unwrap()
+        };
+        let tags = |id: i64| {
+            odoo.sql(&format!(
+                "SELECT count(*) FROM res_partner_res_partner_category_rel WHERE partner_id = {id} AND category_id = {tag}"
+            ))
+        };
+        let key = ocore.key(&["--fields-deny", "res.partner.parent_id,res.partner.category_id"]);
+        for (what, tool, arguments) in [
+            ("children", "read", json!({"model": "res.partner", "ids": [p.hidden], "fields": ["child_ids"]})),
+            ("by children", "count", json!({"model": "res.partner", "domain": [["child_ids", "=", p.child]]})),
+            ("a tag's partners", "read", json!({"model": "res.partner.category", "ids": [tag], "fields": ["partner_ids"]})),
+            (
+                "written",
+                "write",
+                json!({"model": "res.partner.category", "ids": [tag], "values": {"partner_ids": [[6, 0, [p.shown]]]}, "confirm": true}),
+            ),
+        ] {
+            let reply = key.call(&format!("dev_{tool}"), arguments).await;
+            assert_eq!(clean(what, &reply), "field_denied", "{what}: {reply:?}");
+        }
+        assert_eq!(tags(p.shown), "0");
+        // Read-only partners are not written by their companies, nor tagged by their tags.
+        let made = ocore.cli(&["resource", "add", "res.partner", "--org", "acme", "--read-only", "--json"], "").ok().json();
+        until_ruled(mcp).await;
+        let street =
+            odoo.sql("SELECT coalesce(street, '') FROM res_partner WHERE id = (SELECT partner_id FROM res_company WHERE id = 1)");
+        for (what, arguments) in [
+            (
+                "a company's street",
+                json!({"model": "res.company", "ids": [1], "values": {"street": "po via company"}, "confirm": true}),
+            ),
+            (
+                "a tag's partners",
+                json!({"model": "res.partner.category", "ids": [tag], "values": {"partner_ids": [[4, p.shown]]}, "confirm": true}),
+            ),
+        ] {
+            let reply = mcp.call("dev_write", arguments).await;
+            assert_eq!(clean(what, &reply), "model_denied", "{what}: {reply:?}");
+        }
+        assert_eq!(
+            odoo.sql("SELECT coalesce(street, '') FROM res_partner WHERE id = (SELECT partner_id FROM res_company WHERE id = 1)"),
+            street
+        );
+        assert_eq!(tags(p.shown), "0");
+        ocore.cli(&["resource", "delete", made[0]["id"].as_str().unwrap()], "").ok();
+        // What others kept is shown to those who could run it.
+        mcp.call("dev_save_filter", json!({"name": "po told", "model": "sale.order", "domain": [["partner_id.email", "=", format!("{MARK}@example.com")]]})).await.ok();
+        mcp.call("dev_add_note", json!({"target_type": "field", "target": "res.users.email", "title": MARK, "body": MARK}))
+            .await
+            .ok();
+        let key = ocore.key(&["--fields-deny", "res.partner.email"]);
+        for tool in ["list_filters", "list_notes", "get_context"] {
+            let reply = key.call(&format!("dev_{tool}"), json!({})).await;
+            assert_eq!(clean(tool, &reply), "ok", "{reply:?}");
+        }
     }
 
     pub async fn resources_by_command_line(_: &Odoo, ocore: &Ocore, _: &Mcp) {

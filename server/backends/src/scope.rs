@@ -182,7 +182,8 @@ const INNOCENT: [&str; 6] = ["secretar", "tokeni", "keyword", "session_id", "aut
 
 /// What tells of other models' records and fields beside them: messages with what was changed, attachments, translations, activities.
 /// Where fields or records are hidden these are refused, unless a rule is about them.
-const SHADOWS: [&str; 22] = [
+const SHADOWS: [&str; 23] = [
+    "crm.activity.report",
     "bus.*",
     "discuss.*",
     "ir.attachment",

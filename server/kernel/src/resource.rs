@@ -707,6 +707,10 @@ impl Rule {
         self.write &= by.can_write && !by.read_only;
         self.delete &= by.can_delete && !by.read_only;
         self.fields = self.fields.and(&by.fields);
+        // What may not be read is not told by what is computed from it either.
+        if !by.can_read {
+            self.fields = FieldPolicy::Allow(BTreeSet::new());
+        }
         if let FieldPolicy::Deny(denied) = &by.fields {
             self.denied.extend(denied.iter().cloned());
         }
@@ -1003,7 +1007,8 @@ mod tests {
         let rules = Rules::combine([("sale.order", &a)], &own, WithoutResource::Refuse).unwrap();
         assert!(rules.refuses("res.partner"), "a key's own rule is no resource");
         assert!(rules.refuses("crm.lead") && !rules.refuses("sale.order"));
-        assert!(!rules.of("res.partner").unwrap().read);
+        let unread = rules.of("res.partner").unwrap();
+        assert!(!unread.read && unread.hides() && !unread.fields.permits("name"), "what may not be read is hidden everywhere");
         assert_eq!(Rules::combine([], &BTreeMap::new(), WithoutResource::FollowOdoo), None);
         let other = Rules::combine([("sale.order", &b)], &own, WithoutResource::Refuse).unwrap();
         assert_ne!(rules.fingerprint(), other.fingerprint());

@@ -35,6 +35,7 @@ fn tools() -> Vec<Facts> {
         facts("backup_database", Category::System, Write, Write, Outside),
         facts("restore_database", Category::System, Destructive, Destructive, Instance),
         facts("add_note", Category::Context, Write, Write, Ocore),
+        facts("import_csv", Category::Export, Write, Write, Instance),
         facts("generate_report", Category::Reports, Read, Read, Instance),
     ]
 }

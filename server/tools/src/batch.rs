@@ -2,7 +2,7 @@
 //! is taken back. One at a time, because the order matters to Odoo (sequences, locks, computed fields).
 use std::future::Future;
 
-use kernel::{Code, Fault, Result, refusal};
+use kernel::{Code, Fault, Refusal, Result, refusal};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -173,6 +173,46 @@ where
         not_started: batch.not_started.len(),
     };
     Ok(batch)
+}
+
+/// What of a batch would be refused, for its plan.
+#[derive(Debug, Default)]
+pub struct Refused {
+    first: Option<Refusal>,
+    at: Vec<usize>,
+}
+impl Refused {
+    /// # Errors
+    /// What is no refusal.
+    pub fn note(&mut self, index: usize, checked: Result<()>) -> Result<()> {
+        match checked {
+            Ok(()) => Ok(()),
+            Err(Fault::Refused(refusal)) => {
+                self.at.push(index);
+                self.first.get_or_insert(refusal);
+                Ok(())
+            }
+            Err(other) => Err(other),
+        }
+    }
+    /// A warning when some would be refused.
+    ///
+    /// # Errors
+    /// The first refusal when all would be.
+    pub fn among(self, all: usize) -> Result<Option<String>> {
+        let Some(first) = self.first else { return Ok(None) };
+        if self.at.len() == all {
+            return Err(first.into());
+        }
+        let shown: Vec<String> = self.at.iter().take(20).map(ToString::to_string).collect();
+        let more = if self.at.len() > shown.len() { ", …" } else { "" };
+        Ok(Some(format!(
+            "{} of them would be refused (at {}{more}); the first: {}",
+            self.at.len(),
+            shown.join(", "),
+            first.message
+        )))
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Knowledge as callers see it: what their policy hides is left out of lists, searches and counts, and answers like what does not
 //! exist. Whatever was written down is shown as data.
+use backends::odoo::Search;
 use kernel::{
     knowledge::{MAX_TAG, SUMMARY, Target, TargetType, tags},
     time_text,
@@ -111,24 +112,23 @@ impl From<Note> for Shown {
     }
 }
 
-pub fn sees(cx: &ReadCx, target: &Target) -> bool {
-    may_write_about(cx, target).is_ok()
+pub async fn sees(cx: &ReadCx, target: &Target) -> bool {
+    may_write_about(cx, target).await.is_ok()
 }
 /// Refuses to write about what the caller may not read. Where records of a model are hidden, which ones only Odoo knows: nothing is
 /// said of any.
-pub fn may_write_about(cx: &ReadCx, target: &Target) -> Result<()> {
+pub async fn may_write_about(cx: &ReadCx, target: &Target) -> Result<()> {
     let Some(model) = target.of_model() else { return Ok(()) };
-    let scope = cx.odoo()?.scope();
-    scope.readable(model)?;
-    let Some(rule) = scope.rules.as_deref().and_then(|rules| rules.of(model)) else { return Ok(()) };
-    let field = target.as_str().rsplit('.').next().unwrap_or_default();
+    let odoo = cx.odoo()?;
+    odoo.scope().readable(model)?;
+    let Some(rules) = odoo.scope().rules.as_deref().filter(|rules| rules.hides()) else { return Ok(()) };
     match target.kind() {
-        TargetType::Field if !rule.fields.permits(field) => {
-            Err(refusal(Code::FieldDenied, format!("This key may not use the field {field} of {model}."))
-                .next("Write about the model, or another of its fields.")
-                .into())
+        // What is hidden on one model may be told by a field of another.
+        TargetType::Field => {
+            let field = target.as_str().rsplit('.').next().unwrap_or_default();
+            odoo.check_fields(model, &[field.to_owned()]).await
         }
-        TargetType::Record if rule.filtered() => Err(refusal(
+        TargetType::Record if rules.of(model).is_some_and(kernel::resource::Rule::filtered) => Err(refusal(
             Code::RecordDenied,
             format!("This key may use some records of {model} only, so it keeps notes about none."),
         )
@@ -139,13 +139,20 @@ pub fn may_write_about(cx: &ReadCx, target: &Target) -> Result<()> {
 }
 /// All notes that the caller may see, the last changed first.
 pub async fn notes(cx: &ReadCx) -> Result<Vec<Note>> {
-    let mut all = cx.knowledge()?.notes().await?;
-    all.retain(|n| sees(cx, &n.target));
-    Ok(all)
+    let all = cx.knowledge()?.notes().await?;
+    let mut seen = Vec::with_capacity(all.len());
+    for note in all {
+        if sees(cx, &note.target).await {
+            seen.push(note);
+        }
+    }
+    Ok(seen)
 }
 pub async fn note(cx: &ReadCx, id: &str) -> Result<Note> {
-    let found = cx.knowledge()?.note(id.trim()).await?.filter(|n| sees(cx, &n.target));
-    found.ok_or_else(|| unknown("note", id, "list_notes"))
+    match cx.knowledge()?.note(id.trim()).await? {
+        Some(note) if sees(cx, &note.target).await => Ok(note),
+        _ => Err(unknown("note", id, "list_notes")),
+    }
 }
 /// The tags of a note that is no summary.
 pub fn plain_tags(names: &Names) -> Result<Vec<String>> {
@@ -156,9 +163,13 @@ pub fn plain_tags(names: &Names) -> Result<Vec<String>> {
     Ok(tags)
 }
 /// Those that may go, when there is no room: what has not been touched for longest, and what the caller may see.
-pub fn full_of_notes(cx: &ReadCx, all: &[Note]) -> Fault {
-    let old = all.iter().rev().filter(|n| sees(cx, &n.target)).take(3);
-    let old: Vec<String> = old.map(|n| format!("{} \"{}\"", n.id, kernel::knowledge::excerpt(&n.title, 60))).collect();
+pub async fn full_of_notes(cx: &ReadCx, all: &[Note]) -> Fault {
+    let mut old = Vec::new();
+    for note in all.iter().rev() {
+        if old.len() < 3 && sees(cx, &note.target).await {
+            old.push(format!("{} \"{}\"", note.id, kernel::knowledge::excerpt(&note.title, 60)));
+        }
+    }
     kernel::knowledge::full("notes", kernel::knowledge::MAX_NOTES, &old).into()
 }
 
@@ -205,11 +216,11 @@ impl Answer for Summarized {
     }
 }
 pub async fn plan_summary(cx: &ReadCx, target: &Target) -> Result<Plan> {
-    may_write_about(cx, target)?;
+    may_write_about(cx, target).await?;
     let all = cx.knowledge()?.notes().await?;
     let old = all.iter().find(|n| n.is_summary && n.target == *target);
     if old.is_none() && all.len() >= kernel::knowledge::MAX_NOTES {
-        return Err(full_of_notes(cx, &all));
+        return Err(full_of_notes(cx, &all).await);
     }
     let verb = if old.is_some() { "replace" } else { "write" };
     let mut warnings = Vec::new();
@@ -219,9 +230,9 @@ pub async fn plan_summary(cx: &ReadCx, target: &Target) -> Result<Plan> {
     Ok(Plan { summary: format!("Would {verb} the summary of {}", target.words()), affected: 1, warnings, ..Plan::default() })
 }
 pub async fn set_summary(cx: &WriteCx, target: &Target, body: &str) -> Result<Summarized> {
-    may_write_about(cx, target)?;
+    may_write_about(cx, target).await?;
     match cx.knowledge()?.set_summary(target, body).await? {
-        store::knowledge::Added::Full(all) => Err(full_of_notes(cx, &all)),
+        store::knowledge::Added::Full(all) => Err(full_of_notes(cx, &all).await),
         store::knowledge::Added::Done((note, created)) => {
             let approved = note.approved.is_some();
             let notes = if approved {
@@ -275,24 +286,33 @@ impl From<Filter> for ShownFilter {
 }
 /// All filters that the caller may see, the most used first.
 pub async fn filters(cx: &ReadCx) -> Result<Vec<Filter>> {
-    let mut all = cx.knowledge()?.filters().await?;
-    all.retain(|f| sees_filter(cx, f));
-    Ok(all)
+    let all = cx.knowledge()?.filters().await?;
+    let mut seen = Vec::with_capacity(all.len());
+    for filter in all {
+        if sees_filter(cx, &filter).await {
+            seen.push(filter);
+        }
+    }
+    Ok(seen)
 }
-/// Whether the caller may read the model, and every field of it that the filter names.
-pub fn sees_filter(cx: &ReadCx, f: &Filter) -> bool {
+/// Whether the caller may read the model, and could run the filter: what it compares with would tell of what is hidden.
+pub async fn sees_filter(cx: &ReadCx, f: &Filter) -> bool {
     let Ok(odoo) = cx.odoo() else { return false };
     let scope = odoo.scope();
     if scope.readable(&f.model).is_err() {
         return false;
     }
-    let Some(rule) = scope.rules.as_deref().and_then(|rules| rules.of(&f.model)) else { return true };
-    let sorted = f.order.iter().flat_map(|o| o.split(',')).filter_map(|term| term.split_whitespace().next());
-    let mut named: Vec<&str> = f.fields.iter().map(String::as_str).chain(sorted).collect();
-    if let Value::Array(terms) = &f.domain {
-        named.extend(terms.iter().filter_map(|term| term.get(0)?.as_str()));
+    if scope.rules.as_deref().is_none_or(|rules| !rules.hides()) {
+        return true;
     }
-    named.iter().all(|path| rule.fields.permits(path.split('.').next().unwrap_or_default()))
+    let search = Search {
+        model: f.model.clone(),
+        domain: f.domain.clone(),
+        fields: f.fields.clone(),
+        order: f.order.clone(),
+        ..Search::default()
+    };
+    odoo.check_search(&search, true).await.is_ok()
 }
 /// The filter that is meant by its id, its name (upper and lower case are one), or both.
 pub async fn filter(cx: &ReadCx, id: Option<&str>, name: Option<&str>) -> Result<Filter> {

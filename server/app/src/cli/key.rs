@@ -7,6 +7,7 @@ use std::{
 use admin::{
     instances::{self, Login},
     keys::{self, KeyRow, NewKey},
+    resources::RuleChange,
 };
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
@@ -18,7 +19,7 @@ use kernel::{
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use super::{Given, check, input, input::words};
+use super::{Given, check, input, input::words, resource};
 use crate::{
     failure::{Failure, Result, nearest},
     terminal::{self, Shown},
@@ -95,6 +96,9 @@ pub struct Create {
     /// Of a model shows those records only that match a domain, in JSON or Python literals; may be given several times
     #[arg(long = "filter", value_name = "MODEL=DOMAIN")]
     filters: Vec<String>,
+    /// Stores fields and filters without looking them up in Odoo
+    #[arg(long)]
+    no_check: bool,
     /// Only from these addresses or networks
     #[arg(long, value_name = "CIDR,…")]
     ip: Option<String>,
@@ -126,18 +130,23 @@ impl Create {
         let (_, base) = given.open().await?;
         let permissions = self.permissions(&base).await?;
         let restricted = permissions.restricted();
+        let notes = self.looked_up(&base, &permissions).await?;
         let made = make(&base, self.org, self.owner, self.role, self.label, permissions, expires_at).await?;
         base.close().await;
         let text = made.text.expose_secret();
         let owner = made.owner.as_deref().unwrap_or("the organization");
-        let note = if restricted {
-            "\nIt is restricted: sql, shell, files and the like are refused unless --tools-allow names them."
-        } else {
-            ""
-        };
+        let mut note = String::new();
+        if restricted {
+            note.push_str("\nIt is restricted: sql, shell, files and the like are refused unless --tools-allow names them.");
+        }
+        for line in &notes {
+            note.push('\n');
+            note.push_str(line);
+        }
         let mut value = json(&made.row, &made.org, made.owner.as_deref());
         if let Some(object) = value.as_object_mut() {
             object.insert("key".into(), json!(text));
+            object.insert("notes".into(), json!(notes));
         }
         Ok(Shown::new(
             format!(
@@ -224,6 +233,21 @@ impl Create {
 }
 
 impl Create {
+    /// Looks the fields and filters of the key up in the instances that it is for: a word that is no field hides nothing.
+    async fn looked_up(&self, base: &Base, permissions: &Permissions) -> Result<Vec<String>> {
+        if self.no_check || permissions.rules.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all = instances::list(&base.admin, &base.by, Some(&self.org)).await?;
+        let mut notes = BTreeSet::new();
+        for (model, rule) in &permissions.rules {
+            let change =
+                RuleChange { fields: Some(rule.fields.clone()), filter: Some(rule.filter.clone()), ..RuleChange::default() };
+            let concerned = all.iter().map(|row| &row.instance).filter(|i| permissions.instances.contains(&i.id));
+            notes.extend(resource::examined(base, concerned, model, &change).await?);
+        }
+        Ok(notes.into_iter().collect())
+    }
     /// What the key may see of models.
     fn rules(&self) -> Result<BTreeMap<String, ModelRule>> {
         let mut rules: BTreeMap<String, ModelRule> = BTreeMap::new();

@@ -245,7 +245,7 @@ async fn everywhere(base: &Base, resource: &Resource) -> Result<Vec<Instance>> {
 }
 
 /// Looks fields and filter up in every Odoo that is concerned. What one does not know is an error; what cannot be reached is noted.
-async fn examined<'a>(
+pub(super) async fn examined<'a>(
     base: &Base,
     concerned: impl Iterator<Item = &'a Instance>,
     model: &str,
@@ -280,6 +280,7 @@ async fn examined<'a>(
                 let search =
                     Search { model: model.to_owned(), domain: Value::Array(filter.terms().to_vec()), ..Search::default() };
                 reader.check_search(&search, true).await?;
+                reader.check_filter(model, filter).await?;
                 reader.search_count(model, &search.domain, Some(1)).await?;
             }
             Ok::<_, Fault>(())

@@ -1,12 +1,12 @@
 //! Attachments: files that hang on records. Odoo decides what the credential may do with them; here is what the key may.
 //!
-//! An attachment goes with its record: a key reads it where it may read the record's model, and makes or deletes it where it may
-//! change that model. Those without a record are for keys that nothing limits. The contents of binary fields are attachments too, with
-//! a `res_field`: they are never listed, changed or deleted here. Nothing that Odoo itself serves by its URL (assets, web pages'
-//! styles) is deleted.
+//! An attachment goes with its record: a key reads it where the record is there for it, and makes or deletes it where it may change
+//! the record's model. Those without a record (drafts, assets, web pages' styles) are nobody's here, and so are the contents of
+//! binary fields, which are attachments with a `res_field`: the tools for records read and empty those. Where fields are hidden
+//! from a key its attachments are too, for nothing tells what a file repeats of them.
 use base64::Engine as _;
 use kernel::{Code, Fault, Refusal, refusal};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -98,16 +98,19 @@ fn missing(id: i64) -> Refusal {
 impl Reader {
     /// Whether the key may read attachments of this model, or do something with them that changes its records.
     fn attachable(&self, model: &str, right: Option<Right>) -> Result<(), Refusal> {
-        match right {
-            None => self.scope().readable(model)?,
-            Some(_) => self.scope().permitted(model, Right::Write)?,
+        self.scope().readable(model)?;
+        if right.is_some() {
+            self.scope().permitted(model, Right::Write)?;
+        }
+        if model == MODEL {
+            return Err(refusal(Code::ModelDenied, "Attachments are not attached to attachments here.")
+                .next("Name the record that the file hangs on."));
         }
         self.attachments_ruled(right)
     }
     /// What the organization's rules say about attachments themselves.
     fn attachments_ruled(&self, right: Option<Right>) -> Result<(), Refusal> {
         let scope = self.scope();
-        scope.unguarded(MODEL, "read")?;
         let Some(rules) = &scope.rules else { return Ok(()) };
         let may = |rule: &kernel::resource::Rule| match right {
             None => rule.read,
@@ -115,15 +118,47 @@ impl Reader {
             Some(Right::Write) => rule.write,
             Some(Right::Delete) => rule.delete,
         };
-        if rules.refuses(MODEL) || rules.of(MODEL).is_some_and(|rule| !may(rule)) {
+        if rules.models().any(|(_, rule)| !rule.fields.is_all()) {
+            return Err(refusal(
+                Code::ModelDenied,
+                "Fields are hidden from this key, and so are attachments: files may repeat them.",
+            )
+            .next("Use search_read and read; they keep to it."));
+        }
+        let limited = right.is_some() && scope.filtered(MODEL);
+        if rules.refuses(MODEL) || rules.of(MODEL).is_some_and(|rule| !may(rule)) || limited {
             return Err(refusal(Code::ModelDenied, "The organization's resources do not allow that with attachments.")
                 .next("An administrator of the organization decides it with ocore resource."));
         }
         Ok(())
     }
+    /// What is sent here keeps to hidden records: the fields are those above, which tell no others, and each attachment's record is
+    /// looked for as the caller.
+    async fn kept_or_tell<T: DeserializeOwned>(&self, request: &Request<'_>) -> Result<T> {
+        match self.send_kept(request).await {
+            Ok(answer) => Ok(answer),
+            Err(failure) => Err(self.tell(failure, MODEL, request.method).await),
+        }
+    }
+    async fn found(&self, domain: &Value, limit: u64) -> Result<Vec<Map<String, Value>>> {
+        let context = Context { active_test: Some(false), bin_size: Some(true), ..self.sent().clone() };
+        let args = [Arg::Value(domain)];
+        let kwargs = [("fields", Arg::Words(&FIELDS)), ("limit", Arg::Number(limit)), ("order", Arg::Text("id desc"))];
+        let request = Request {
+            model: MODEL,
+            method: "search_read",
+            ids: None,
+            args: &args,
+            kwargs: &kwargs,
+            context: &context,
+            write: false,
+        };
+        self.kept_or_tell(&request).await
+    }
     /// The record that an attachment is for, when it is there for the caller.
     pub async fn attachment_target(&self, model: &str, id: i64) -> Result<String> {
         self.attachable(model, None)?;
+        self.fields(model).await?;
         let named = self.names(model, &[id]).await?;
         named.into_iter().next().map(|(_, name)| name).ok_or_else(|| {
             refusal(Code::NotFound, format!("There is no {model} {id} that this credential may read."))
@@ -134,43 +169,73 @@ impl Reader {
     /// Attachments of a record, newest first; `mimetype` is one, or a kind such as `image/*`.
     pub async fn attachments(&self, model: &str, id: i64, mimetype: Option<&str>, limit: u64) -> Result<Vec<Attachment>> {
         self.attachable(model, None)?;
+        if self.visible(model, &[id]).await?.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut domain = vec![json!(["res_model", "=", model]), json!(["res_id", "=", id]), json!(["res_field", "=", false])];
         match mimetype.map(|m| (m, m.strip_suffix('*'))) {
             None => {}
             Some((_, Some(kind))) => domain.push(json!(["mimetype", "=like", format!("{kind}%")])),
             Some((exact, None)) => domain.push(json!(["mimetype", "=", exact])),
         }
-        let rows: Vec<Map<String, Value>> = self.find_or_tell(MODEL, &Value::Array(domain), &FIELDS, "id desc", limit).await?;
+        let domain = Value::Array(domain);
+        let domain = self.kept(MODEL, &domain);
+        let rows: Vec<Map<String, Value>> = self.found(&domain, limit).await?;
         let names = self.scope().shows_names_of("res.users");
         Ok(rows.iter().map(|row| attachment(row, names)).collect())
     }
     /// One attachment, when the key may read what it hangs on.
     pub async fn attachment(&self, id: i64) -> Result<Attachment> {
         self.attachments_ruled(None)?;
-        let rows: Vec<Map<String, Value>> = self.find_or_tell(MODEL, &json!([["id", "=", id]]), &FIELDS, "id", 1).await?;
+        let domain = json!([["id", "=", id]]);
+        let domain = self.kept(MODEL, &domain);
+        let rows: Vec<Map<String, Value>> = self.found(&domain, 1).await?;
         let names = self.scope().shows_names_of("res.users");
         let found = rows.first().map(|row| attachment(row, names)).ok_or_else(|| missing(id))?;
         self.may_use(&found, None).await?;
         Ok(found)
     }
     async fn may_use(&self, found: &Attachment, right: Option<Right>) -> Result<()> {
-        match &found.record {
+        let Some((model, record)) = &found.record else {
             // What a limited key may not use is not there for it.
-            None if self.scope().restricted => Err(missing(found.id).into()),
-            None => Ok(self.attachments_ruled(right)?),
-            Some((model, _)) if !self.scope().lists(model) => Err(missing(found.id).into()),
-            Some((model, record)) => {
-                self.attachable(model, right)?;
-                // Odoo lets administrators read files of records that are gone; for a limited key they are not.
-                if self.scope().restricted && self.visible(model, &[*record]).await?.is_empty() {
-                    return Err(missing(found.id).into());
-                }
-                if let Some(field) = &found.field {
-                    self.check_fields(model, std::slice::from_ref(field)).await?;
-                }
-                Ok(())
+            if self.scope().restricted {
+                return Err(missing(found.id).into());
             }
+            return Err(refusal(
+                Code::RecordDenied,
+                format!(
+                    "The attachment {} ({}) hangs on no record: a draft, or a file that Odoo itself serves.",
+                    found.id, found.name
+                ),
+            )
+            .next("Name an attachment of a record; list_attachments tells those.")
+            .into());
+        };
+        if !self.scope().lists(model) {
+            return Err(missing(found.id).into());
         }
+        self.attachable(model, right)?;
+        // Odoo gives public files to everybody, and administrators those of records that are gone.
+        if self.visible(model, &[*record]).await?.is_empty() {
+            return Err(missing(found.id).into());
+        }
+        if let Some(field) = &found.field {
+            return Err(refusal(
+                Code::RecordDenied,
+                format!("The attachment {} is the content of the field {field} of {model} {record}.", found.id),
+            )
+            .next("Use the tools read and write on that field instead.")
+            .into());
+        }
+        if found.served.as_deref().or(found.link.as_deref()).is_some_and(|url| url.starts_with('/')) {
+            return Err(refusal(
+                Code::RecordDenied,
+                format!("The attachment {} ({}) is a file that Odoo itself serves, such as an asset.", found.id, found.name),
+            )
+            .next("clear_system_cache with the target assets has Odoo make its assets again.")
+            .into());
+        }
+        Ok(())
     }
     /// The content of a file.
     pub async fn attachment_content(&self, found: &Attachment) -> Result<Vec<u8>> {
@@ -185,7 +250,7 @@ impl Reader {
         let (ids, args) = ([found.id], [Arg::Words(&["datas"])]);
         let request =
             Request { model: MODEL, method: "read", ids: Some(&ids), args: &args, kwargs: &[], context: &context, write: false };
-        let rows: Vec<Row> = self.send_or_tell(&request).await?;
+        let rows: Vec<Row> = self.kept_or_tell(&request).await?;
         let Some(row) = rows.first() else { return Err(missing(found.id).into()) };
         let encoded = row.datas.as_str().unwrap_or_default();
         let lost = || {
@@ -204,22 +269,6 @@ impl Reader {
     /// Whether an attachment may be deleted: what it is, and whether the key may change its record.
     pub async fn deletable_attachment(&self, id: i64) -> Result<Attachment> {
         let found = self.attachment(id).await?;
-        if let (Some(field), Some((model, record))) = (&found.field, &found.record) {
-            return Err(refusal(
-                Code::RecordDenied,
-                format!("The attachment {id} is the content of the field {field} of {model} {record}."),
-            )
-            .next("Empty the field with the tool write instead.")
-            .into());
-        }
-        if found.field.is_some() || found.served.as_deref().or(found.link.as_deref()).is_some_and(|url| url.starts_with('/')) {
-            return Err(refusal(
-                Code::RecordDenied,
-                format!("The attachment {id} ({}) is a file that Odoo itself serves, such as an asset.", found.name),
-            )
-            .next("clear_system_cache with the target assets has Odoo make its assets again.")
-            .into());
-        }
         self.may_use(&found, Some(Right::Delete)).await?;
         Ok(found)
     }
@@ -255,7 +304,7 @@ impl Writer {
         let context = Context { bin_size: None, attachments_mime_plainxml: Some(true), ..self.sent().clone() };
         let request =
             Request { model: MODEL, method: "create", ids: None, args: &args, kwargs: &[], context: &context, write: true };
-        let made: OneOrMany = match self.send_or_tell(&request).await {
+        let made: OneOrMany = match self.kept_or_tell(&request).await {
             Err(Fault::Unknown { message, .. }) => return Err(Fault::unknown(message, check)),
             other => other?,
         };
@@ -275,7 +324,7 @@ impl Writer {
             context: self.sent(),
             write: true,
         };
-        self.send_or_tell::<serde::de::IgnoredAny>(&request).await?;
+        self.kept_or_tell::<serde::de::IgnoredAny>(&request).await?;
         Ok(found)
     }
 }

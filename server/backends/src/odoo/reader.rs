@@ -103,6 +103,9 @@ impl Reader {
     /// Sends a request that keeps to hidden fields and records: every field that it names was looked up in [`Reader::schema`], its
     /// domain is [`Reader::kept`] or its ids are [`Reader::visible`], and what comes back loses the names that may not be read.
     pub(super) async fn send_kept<T: DeserializeOwned>(&self, request: &Request<'_>) -> Result<T, Failure> {
+        if self.scope().filtered(request.model) {
+            self.holds_still(request.model).await?;
+        }
         let answer = self.client().await?.call(request, self.0.deadline).await;
         self.without_words(answer)
     }
@@ -303,6 +306,16 @@ impl Reader {
         let models = Arc::new(models);
         cache.insert(key, Arc::clone(&models)).await;
         Ok(models)
+    }
+    /// The models that keep records (no wizards); none where this credential may not ask.
+    pub(super) async fn kept_models(&self) -> Result<Option<Arc<Vec<Model>>>> {
+        match self.all_models().await {
+            // The documentation tells of wizards too.
+            Ok(models) if models.iter().any(|m| m.state.is_some()) => Ok(Some(models)),
+            Ok(_) => Ok(None),
+            Err(fault) if matches!(fault.code(), Code::NotSupported | Code::OdooError) => Ok(None),
+            Err(fault) => Err(fault),
+        }
     }
     async fn documented_models(&self, client: &Client) -> Result<Vec<Model>> {
         let group = || {

@@ -85,6 +85,7 @@ impl Reader {
         let Some(first) = rows.iter().find(visible) else { return Err(self.no_report(name).await) };
         let model = text(&first.model);
         self.scope().readable(&model)?;
+        self.scope().unguarded(&model, "report")?;
         Ok(Report {
             id: first.id,
             name: text(&first.name),

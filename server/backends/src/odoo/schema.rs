@@ -11,7 +11,7 @@ use moka::future::Cache;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Field, ModelFields};
+use super::{Field, ModelFields, rules::Watch};
 use crate::scope;
 
 /// What is asked of `fields_get`; versions that do not know one leave it out.
@@ -97,6 +97,8 @@ pub(super) struct Schemas {
     orders: Cache<(u64, String), Option<Arc<str>>>,
     /// Fields as rules leave them, by those rules: nobody else's cache.
     governed: Cache<Governed, Arc<Schema>>,
+    /// What decides about which records filters hide, by client and the rules' fingerprint.
+    watched: Cache<(u64, Arc<str>), Arc<Watch>>,
 }
 /// Client, language, model, and the rules' fingerprint.
 pub(super) type Governed = (u64, Option<String>, String, Arc<str>);
@@ -107,6 +109,7 @@ impl Schemas {
             models: Cache::builder().max_capacity(500).time_to_live(age).build(),
             orders: Cache::builder().max_capacity(5_000).time_to_live(age).build(),
             governed: Cache::builder().max_capacity(5_000).time_to_live(age).build(),
+            watched: Cache::builder().max_capacity(1_000).time_to_live(age).build(),
         }
     }
     pub(super) fn fields(&self) -> &Cache<(u64, Option<String>, String), Arc<Schema>> {
@@ -114,6 +117,9 @@ impl Schemas {
     }
     pub(super) fn orders(&self) -> &Cache<(u64, String), Option<Arc<str>>> {
         &self.orders
+    }
+    pub(super) fn watched(&self) -> &Cache<(u64, Arc<str>), Arc<Watch>> {
+        &self.watched
     }
     pub(super) fn governed(&self) -> &Cache<Governed, Arc<Schema>> {
         &self.governed

@@ -21,7 +21,7 @@ impl Writer {
             return Ok(Vec::new());
         }
         for row in &rows {
-            self.check_values_to(Right::Create, model, row, 0).await?;
+            self.may_create(model, row).await?;
         }
         let args = [Arg::Objects(&rows)];
         let request = Request { model, method: "create", ids: None, args: &args, kwargs: &[], context: self.sent(), write: true };
@@ -29,8 +29,7 @@ impl Writer {
         Ok(made.into_vec())
     }
     pub async fn write(&self, model: &str, ids: &[i64], values: Map<String, Value>) -> Result<()> {
-        self.check_values(model, &values, 0).await?;
-        self.all_visible(model, ids).await?;
+        self.may_write(model, ids, &values).await?;
         let args = [Arg::Object(&values)];
         let request = Request {
             model,
@@ -45,9 +44,7 @@ impl Writer {
         self.done::<serde::de::IgnoredAny>(&request).await.map(|_| ())
     }
     pub async fn unlink(&self, model: &str, ids: &[i64]) -> Result<()> {
-        self.scope().permitted(model, Right::Delete)?;
-        self.all_visible(model, ids).await?;
-        self.leaves_others(model).await?;
+        self.may_delete(model, ids).await?;
         let request =
             Request { model, method: "unlink", ids: Some(some(ids)?), args: &[], kwargs: &[], context: self.sent(), write: true };
         // Odoo unlinks what is gone already without a word (14 to 19): whoever asks for it should know.
@@ -60,9 +57,7 @@ impl Writer {
         self.done::<serde::de::IgnoredAny>(&request).await.map(|_| ())
     }
     pub async fn copy(&self, model: &str, id: i64, default: Map<String, Value>) -> Result<i64> {
-        // What is copied is not known: only values that are given decide whether the copy is within a filter.
-        self.check_values_to(Right::Create, model, &default, 0).await?;
-        self.all_visible(model, &[id]).await?;
+        self.may_copy(model, id, &default).await?;
         if self.existing(model, &[id]).await?.is_empty() {
             return Err(refusal(Code::NotFound, format!("There is no {model} {id} to copy."))
                 .next("Search for the record again.")
@@ -104,6 +99,28 @@ impl Writer {
         }
         self.all_visible(model, ids).await?;
         self.run(model, method, ids, &args, &kwargs, true).await
+    }
+}
+/// Whether a write would be permitted, for plans: what the writing verbs check first.
+impl Reader {
+    pub async fn may_create(&self, model: &str, values: &Map<String, Value>) -> Result<()> {
+        self.check_values_to(Right::Create, model, values, 0).await
+    }
+    pub async fn may_write(&self, model: &str, ids: &[i64], values: &Map<String, Value>) -> Result<()> {
+        self.check_values(model, values, 0).await?;
+        self.all_visible(model, ids).await
+    }
+    pub async fn may_delete(&self, model: &str, ids: &[i64]) -> Result<()> {
+        self.scope().permitted(model, Right::Delete)?;
+        self.all_visible(model, ids).await?;
+        self.leaves_others(model).await?;
+        self.takes_nothing_along(model, ids).await
+    }
+    /// What is copied is not known: only values that are given decide whether the copy is within a filter.
+    pub async fn may_copy(&self, model: &str, id: i64, default: &Map<String, Value>) -> Result<()> {
+        self.check_values_to(Right::Create, model, default, 0).await?;
+        self.all_visible(model, &[id]).await?;
+        self.copies_nothing_hidden(model, id).await
     }
 }
 impl Writer {

@@ -24,9 +24,9 @@ pub struct AddNote {
     tags: Names,
 }
 impl AddNote {
-    fn checked(&self, cx: &ReadCx) -> Result<NewNote> {
+    async fn checked(&self, cx: &ReadCx) -> Result<NewNote> {
         let target = Target::parse(self.target_type, self.target.as_deref())?;
-        knowledge::may_write_about(cx, &target)?;
+        knowledge::may_write_about(cx, &target).await?;
         Ok(NewNote {
             target,
             title: line("title", &self.title, MAX_TITLE)?,
@@ -39,18 +39,18 @@ impl WriteTool for AddNote {
     type Answer = Shown;
     const CHANGES: Changes = Changes::Ocore;
     async fn plan(&self, cx: &ReadCx) -> Result<Plan> {
-        let new = self.checked(cx)?;
+        let new = self.checked(cx).await?;
         let all = cx.knowledge()?.notes().await?;
         if all.len() >= MAX_NOTES {
-            return Err(knowledge::full_of_notes(cx, &all));
+            return Err(knowledge::full_of_notes(cx, &all).await);
         }
         let summary = format!("Would add the note \"{}\" about {}", new.title, new.target.words());
         Ok(Plan { summary, affected: 1, ..Plan::default() })
     }
     async fn call(self, cx: &WriteCx) -> Result<Shown> {
-        match cx.knowledge()?.add_note(&self.checked(cx)?).await? {
+        match cx.knowledge()?.add_note(&self.checked(cx).await?).await? {
             Added::Done(note) => Ok(note.into()),
-            Added::Full(all) => Err(knowledge::full_of_notes(cx, &all)),
+            Added::Full(all) => Err(knowledge::full_of_notes(cx, &all).await),
         }
     }
 }

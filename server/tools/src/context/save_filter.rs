@@ -99,10 +99,15 @@ fn taken(name: &str) -> Fault {
         .next("Choose another name.")
         .into()
 }
-fn too_many(cx: &ReadCx, all: &[Filter]) -> Fault {
+async fn too_many(cx: &ReadCx, all: &[Filter]) -> Fault {
     // They come the most used first.
-    let old = all.iter().rev().filter(|f| knowledge::sees_filter(cx, f)).take(3);
-    full("filters", MAX_FILTERS, &old.map(|f| format!("{} \"{}\"", f.id, f.name)).collect::<Vec<_>>()).into()
+    let mut old = Vec::new();
+    for filter in all.iter().rev() {
+        if old.len() < 3 && knowledge::sees_filter(cx, filter).await {
+            old.push(format!("{} \"{}\"", filter.id, filter.name));
+        }
+    }
+    full("filters", MAX_FILTERS, &old).into()
 }
 impl WriteTool for SaveFilter {
     type Answer = Kept;
@@ -115,7 +120,7 @@ impl WriteTool for SaveFilter {
             return Err(taken(&new.name));
         }
         if old.is_none() && all.len() >= MAX_FILTERS {
-            return Err(too_many(cx, &all));
+            return Err(too_many(cx, &all).await);
         }
         let mut warnings: Vec<String> = note.into_iter().collect();
         let default = all.iter().find(|f| f.is_default && f.model == new.model && old.is_none_or(|o| o.id != f.id));
@@ -140,7 +145,7 @@ impl WriteTool for SaveFilter {
                 notes: note.into_iter().collect(),
             }),
             Saved::Taken => Err(taken(&new.name)),
-            Saved::Full(all) => Err(too_many(cx, &all)),
+            Saved::Full(all) => Err(too_many(cx, &all).await),
         }
     }
 }

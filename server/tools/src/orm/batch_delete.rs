@@ -28,7 +28,13 @@ impl WriteTool for BatchDelete {
     type Answer = Batch;
     async fn plan(&self, cx: &ReadCx) -> Result<Plan> {
         self.check()?;
-        plan_for(cx, "Would delete, each on its own,", &self.model, &self.ids.0).await
+        let mut refused = batch::Refused::default();
+        for (i, id) in self.ids.0.iter().enumerate() {
+            refused.note(i, cx.odoo()?.may_delete(&self.model, &[*id]).await)?;
+        }
+        let mut plan = plan_for(cx, "Would delete, each on its own,", &self.model, &self.ids.0).await?;
+        plan.warnings.extend(refused.among(self.ids.0.len())?);
+        Ok(plan)
     }
     async fn call(self, cx: &WriteCx) -> Result<Batch> {
         self.check()?;

@@ -33,7 +33,12 @@ impl WriteTool for BatchUpdate {
         }
         cx.odoo()?.check_fields(&self.model, &fields).await?;
         let ids = Ids(self.updates.iter().map(|u| u.id).collect()).distinct();
+        let mut refused = batch::Refused::default();
+        for (i, update) in self.updates.iter().enumerate() {
+            refused.note(i, cx.odoo()?.may_write(&self.model, &[update.id], &update.values.0).await)?;
+        }
         let mut plan = plan_for(cx, "Would update", &self.model, &ids).await?;
+        plan.warnings.extend(refused.among(self.updates.len())?);
         plan.summary = format!("{}, each on its own: {}", plan.summary, fields.join(", "));
         Ok(plan)
     }

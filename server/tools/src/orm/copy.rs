@@ -4,6 +4,7 @@ use serde::Deserialize;
 use super::{create::Created, write::plan_for};
 use crate::{
     args::{Ids, Values},
+    batch,
     contract::{self as tool, *},
 };
 
@@ -20,8 +21,12 @@ pub struct Copy {
 /// The plan of copies: the records must be there, and the overridden fields must exist.
 pub async fn plan_copies(cx: &ReadCx, model: &str, ids: &[i64], default: &Values) -> Result<Plan> {
     let fields: Vec<String> = default.0.keys().cloned().collect();
-    cx.odoo()?.check_fields(model, &fields).await?;
+    let mut refused = batch::Refused::default();
+    for (i, id) in ids.iter().enumerate() {
+        refused.note(i, cx.odoo()?.may_copy(model, *id, &default.0).await)?;
+    }
     let mut plan = plan_for(cx, "Would duplicate", model, &Ids(ids.to_vec()).distinct()).await?;
+    plan.warnings.extend(refused.among(ids.len())?);
     if !fields.is_empty() {
         plan.summary = format!("{}, with other values for {}", plan.summary, fields.join(", "));
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::write::Written;
 use crate::{
     args::Values,
+    batch,
     contract::{self as tool, *},
 };
 
@@ -64,6 +65,10 @@ pub async fn plan_new(cx: &ReadCx, model: &str, rows: &[&Map<String, Value>]) ->
         }
     }
     odoo.check_fields(model, &fields).await?;
+    let mut refused = batch::Refused::default();
+    for (i, row) in rows.iter().enumerate() {
+        refused.note(i, odoo.may_create(model, row).await)?;
+    }
     let missing = without_value(odoo, model, rows).await.unwrap_or_default();
     let warnings = (!missing.is_empty()).then(|| {
         format!(
@@ -76,7 +81,7 @@ pub async fn plan_new(cx: &ReadCx, model: &str, rows: &[&Map<String, Value>]) ->
         summary: format!("Would create {} of {model}: {named}", crate::caps::records(rows.len())),
         affected: rows.len() as u64,
         examples: rows.iter().filter_map(|row| row.get("name")?.as_str().map(str::to_owned)).take(10).collect(),
-        warnings: warnings.into_iter().collect(),
+        warnings: refused.among(rows.len())?.into_iter().chain(warnings).collect(),
         ids: Vec::new(),
     })
 }

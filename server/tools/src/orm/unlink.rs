@@ -29,7 +29,9 @@ impl Answer for Deleted {
 impl WriteTool for Unlink {
     type Answer = Deleted;
     async fn plan(&self, cx: &ReadCx) -> Result<Plan> {
-        plan_for(cx, "Would delete", &self.model, &caps::named(cx.odoo()?, &self.ids)?).await
+        let ids = caps::named(cx.odoo()?, &self.ids)?;
+        cx.odoo()?.may_delete(&self.model, &ids).await?;
+        plan_for(cx, "Would delete", &self.model, &ids).await
     }
     async fn call(self, cx: &WriteCx) -> Result<Deleted> {
         let odoo = cx.odoo()?;

@@ -76,7 +76,7 @@ impl WriteTool for Write {
     async fn plan(&self, cx: &ReadCx) -> Result<Plan> {
         let ids = self.check(cx.odoo()?)?;
         let fields: Vec<String> = self.values.0.keys().cloned().collect();
-        cx.odoo()?.check_fields(&self.model, &fields).await?;
+        cx.odoo()?.may_write(&self.model, &ids, &self.values.0).await?;
         let mut plan = plan_for(cx, "Would update", &self.model, &ids).await?;
         plan.summary = format!("{}: {}", plan.summary, fields.join(", "));
         Ok(plan)
