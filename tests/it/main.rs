@@ -15,8 +15,10 @@
 mod harness;
 
 mod architecture;
+mod attachments;
 mod clients;
 mod crash;
+mod export;
 mod hostile;
 mod knowledge;
 mod listing;
@@ -26,6 +28,7 @@ mod monitoring;
 mod offers;
 mod on_postgres;
 mod policy;
+mod reports;
 mod smoke;
 mod system;
 mod tools;

@@ -767,6 +767,7 @@ pub enum State {
     NotStarted,
 }
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the name is what clients read")]
 pub struct Message {
     /// Or a warning.
     pub error: bool,

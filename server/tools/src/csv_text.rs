@@ -212,16 +212,12 @@ impl Records<'_> {
                 .next("Close it; a quote within a quoted cell is written twice."));
             };
             text.push_str(before);
-            match behind.strip_prefix('"') {
-                Some(rest) => {
-                    text.push('"');
-                    self.rest = rest;
-                }
-                None => {
-                    self.rest = behind;
-                    return Ok(text);
-                }
-            }
+            let Some(rest) = behind.strip_prefix('"') else {
+                self.rest = behind;
+                return Ok(text);
+            };
+            text.push('"');
+            self.rest = rest;
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::{
     args::{Domain, Names},
     contract::{self as tool, *},
+    csv_text::neutral,
 };
 
 /// Export records as CSV with the fields' labels as header, for people and spreadsheets. Paths such as partner_id.email are read through.
@@ -159,7 +160,9 @@ async fn column(odoo: &Reader, model: &str, path: &str) -> Result<Column> {
 /// The columns' labels, told apart by the path where several have the same.
 fn labels(columns: &[Column]) -> Vec<String> {
     let again = |label: &str| columns.iter().filter(|c| c.label == label).count() > 1;
-    columns.iter().map(|c| if again(&c.label) { format!("{} ({})", c.label, c.path) } else { c.label.clone() }).collect()
+    let label = |c: &Column| if again(&c.label) { format!("{} ({})", c.label, c.path) } else { c.label.clone() };
+    // Labels of custom fields are texts of people too.
+    columns.iter().map(|c| neutral(label(c))).collect()
 }
 
 type Cells = HashMap<i64, Vec<String>>;
@@ -314,6 +317,7 @@ mod tests {
         let column = |path: &str, label: &str| Column { path: path.to_owned(), label: label.to_owned() };
         let columns = [column("a", "Name"), column("b.a", "B/Name"), column("c", "Name")];
         assert_eq!(labels(&columns), ["Name (a)", "B/Name", "Name (c)"]);
+        assert_eq!(labels(&[column("x_a", "=cmd()")]), ["'=cmd()"]);
     }
 
     #[test]
