@@ -93,6 +93,16 @@ pub fn fingerprint(arguments: &Value) -> [u8; 32] {
     feed(arguments, &mut hash);
     hash.finalize().into()
 }
+/// The same of the list of these values.
+pub fn fingerprint_of(items: &[&Value]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"[");
+    for item in items {
+        feed(item, &mut hash);
+    }
+    hash.update(b"]");
+    hash.finalize().into()
+}
 fn feed(value: &Value, hash: &mut Sha256) {
     match value {
         Value::Object(map) => {
@@ -144,5 +154,8 @@ mod tests {
         assert_ne!(fingerprint(&json!({"a": 1})), fingerprint(&json!({"a": "1"})));
         assert_ne!(fingerprint(&json!([["a"], "b"])), fingerprint(&json!([["a", "b"]])));
         assert_ne!(fingerprint(&json!({"a": null})), fingerprint(&json!({})));
+        let (own, context) = (json!({"a": [1, {"b": null}]}), json!("c"));
+        assert_eq!(fingerprint_of(&[&own, &context]), fingerprint(&json!([own, context])));
+        assert_ne!(fingerprint_of(&[&own, &context]), fingerprint_of(&[&context, &own]));
     }
 }

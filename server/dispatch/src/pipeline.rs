@@ -32,7 +32,7 @@ use tools::contract::{Content, Directory, Handles, Prepared, PreparedWrite, Read
 use crate::{
     arguments::{self, Common},
     catalogue::{Catalogue, Entry, Listed, View, ViewQuery},
-    confirm::{Bound, Signer, fingerprint},
+    confirm::{Bound, Signer, fingerprint_of},
     limit::{DEFAULT_PER_MINUTE, Rates},
     operation::{self, Leash},
     shape,
@@ -356,7 +356,7 @@ impl Dispatch {
             seconds => (Instant::now() + Duration::from_secs(seconds), leash.asked.clone()),
         };
         // The context is part of what was planned: another company is another call.
-        let arguments = fingerprint(&json!([own, format!("{:?}", common.context)]));
+        let arguments = fingerprint_of(&[&own, &Value::from(format!("{:?}", common.context))]);
         let mut prepared = (tool.prepare)(own)?;
         let read =
             self.read_cx(&actor, &view, entry, instance.as_ref(), &common, &snapshot, until, trail.row.id, (stop, progress));

@@ -248,7 +248,6 @@ mod tests {
     use std::{
         io::Write as _,
         process::{Command, Stdio},
-        time::Instant,
     };
 
     use super::*;
@@ -328,52 +327,5 @@ mod tests {
         {
             assert!((ratio(a, b) - expected).abs() < 1e-12, "{a} {b}");
         }
-    }
-
-    /// A figure for people, not a bar: `OCORE_MEASURE=1 cargo test --release -p tools measure -- --nocapture`.
-    #[test]
-    fn measure_speed() {
-        if std::env::var_os("OCORE_MEASURE").is_none() {
-            println!("SKIPPED: a measurement; make bench runs it (OCORE_MEASURE=1)");
-            return;
-        }
-        let words = [
-            "Acme",
-            "Corporation",
-            "GmbH",
-            "Northern",
-            "Trading",
-            "Company",
-            "Müller",
-            "Söhne",
-            "Services",
-            "Ltd",
-            "Azure",
-            "Interior",
-        ];
-        let names: Vec<String> = (0..20_000)
-            .map(|i: usize| {
-                (0..2 + i % 3).map(|k| words[(i * 7 + k * 5 + i / 11) % words.len()]).collect::<Vec<_>>().join(" ")
-                    + &format!(" {i}")
-            })
-            .collect();
-        let timed = |least: f64| {
-            let start = Instant::now();
-            let mut matcher = Matcher::new("Acme Corp Trading");
-            let found = names.iter().filter(|n| matcher.ratio(n, least).is_some()).count();
-            (start.elapsed().as_secs_f64(), found)
-        };
-        let (all, _) = timed(0.0);
-        let (pruned, found) = timed(0.6);
-        let script = "import sys,time,difflib\nnames=sys.stdin.read().split('\\n')\nt=time.perf_counter()\nn=0\nfor v in names:\n n+=difflib.SequenceMatcher(None,'acme corp trading',v.lower()).ratio()>=0.6\nprint(time.perf_counter()-t,n)";
-        let Some(theirs) = python(&["-c", script], &names.join("\n")) else { return };
-        let (seconds, n) = theirs.trim().split_once(' ').unwrap();
-        assert_eq!(n, found.to_string());
-        let theirs: f64 = seconds.parse().unwrap();
-        println!(
-            "CPython {theirs:.3} s; ours {all:.4} s ({:.0}x), with the bound {pruned:.4} s ({:.0}x)",
-            theirs / all,
-            theirs / pruned
-        );
     }
 }

@@ -270,4 +270,148 @@ mod tests {
             assert_eq!(check(bad).unwrap_err().code(), Code::InvalidArgument);
         }
     }
+
+    const NAMES: usize = 50_000;
+    const BAR: f64 = 20.0;
+
+    /// Names like a customer list's, some of them with misspellings, some long enough for autojunk.
+    fn customers() -> Vec<String> {
+        const WORDS: [&str; 24] = [
+            "Acme",
+            "Corporation",
+            "GmbH",
+            "Northern",
+            "Trading",
+            "Company",
+            "Müller",
+            "Söhne",
+            "Services",
+            "Ltd",
+            "Azure",
+            "Interior",
+            "Deco",
+            "Addict",
+            "Gemini",
+            "Furniture",
+            "Ready",
+            "Mat",
+            "Lumber",
+            "Inc",
+            "株式会社",
+            "Łódź",
+            "Привет",
+            "ΟΔΥΣΣΕΥΣ",
+        ];
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut random = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % below as u64).unwrap()
+        };
+        (0..NAMES)
+            .map(|n| {
+                let count = if n % 500 == 0 { 35 } else { 1 + random(4) };
+                let mut name = (0..count).map(|_| WORDS[random(WORDS.len())]).collect::<Vec<_>>().join(" ");
+                if n % 3 == 0 {
+                    let letters: Vec<char> = name.chars().collect();
+                    let gone = random(letters.len());
+                    name = letters.iter().enumerate().filter(|(i, _)| *i != gone).map(|(_, c)| c).collect();
+                }
+                if n % 5 == 0 { format!("{name} {n}") } else { name }
+            })
+            .filter(|name| !name.is_empty())
+            .collect()
+    }
+
+    /// What the tool does with pages of records, beside CPython's difflib on the same names in the same run. Every score is
+    /// compared. `make bench` runs it.
+    #[test]
+    fn measure_against_difflib() {
+        use std::{
+            io::Write as _,
+            process::{Command, Stdio},
+            time::Instant,
+        };
+        #[derive(Deserialize)]
+        struct Theirs {
+            python: String,
+            all: Vec<(f64, Vec<f64>)>,
+            close: Vec<(f64, Vec<(usize, f64)>)>,
+        }
+        if std::env::var_os("OCORE_MEASURE").is_none() {
+            println!("SKIPPED: a measurement; make bench runs it (OCORE_MEASURE=1)");
+            return;
+        }
+        let names = customers();
+        let queries = [
+            "Acme Corp",
+            "northen tradng company",
+            "Müler Söhne GmbH",
+            "ΟΔΥΣΣΕΥΣ lumber",
+            "Deco Addict Gemini Furniture Ready Mat Lumber Inc Azure Interior Northern Trading Company Acme Corporation Services Ltd and all that is theirs",
+        ];
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/bench/difflib_ratios.py");
+        let child = Command::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = match child {
+            Ok(child) => child,
+            Err(error) => {
+                println!("fuzzy_search: NOT COMPARED with difflib, python3 is missing ({error})");
+                return;
+            }
+        };
+        let asked = json!({"queries": queries, "names": names, "least": 0.6}).to_string();
+        child.stdin.take().unwrap().write_all(asked.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{script} failed");
+        let theirs: Theirs = serde_json::from_slice(&output.stdout).unwrap();
+        let page: Vec<Record> = names.iter().enumerate().map(|(i, name)| record(json!({"id": i, "name": name}))).collect();
+        let (fields, stop) = (["name".to_owned()], CancellationToken::new());
+        let timed = |query: &str, least: f64| {
+            let start = Instant::now();
+            let hits = score(&mut Matcher::new(query), &page, &fields, least, &stop);
+            (start.elapsed().as_secs_f64(), hits)
+        };
+        let same = |ours: &[Hit], theirs: &mut dyn Iterator<Item = (usize, f64)>| {
+            let mut compared = 0;
+            for hit in ours {
+                let (index, ratio) = theirs.next().expect("difflib finds as many");
+                let (id, name) = (usize::try_from(hit.id).unwrap(), &names[index]);
+                assert!(id == index && (hit.score - ratio).abs() < 1e-9, "{name:?}: {} and {ratio}", hit.score);
+                compared += 1;
+            }
+            assert!(theirs.next().is_none(), "difflib finds more");
+            compared
+        };
+        let (mut compared, mut worst) = (0, f64::INFINITY);
+        let mut sums = [0.0; 4];
+        for ((query, (all, ratios)), (close, found)) in queries.iter().zip(&theirs.all).zip(&theirs.close) {
+            let (our_all, hits) = timed(query, 0.0);
+            compared += same(&hits, &mut ratios.iter().copied().enumerate());
+            let (our_close, hits) = timed(query, 0.6);
+            compared += same(&hits, &mut found.iter().copied());
+            println!(
+                "  {} characters: every score {our_all:.3} s, difflib {all:.3} s (× {:.0}); from 0.6 on {our_close:.3} s, difflib with its bounds {close:.3} s (× {:.0}), {} found",
+                query.chars().count(),
+                all / our_all,
+                close / our_close,
+                found.len()
+            );
+            worst = worst.min(all / our_all);
+            for (sum, seconds) in sums.iter_mut().zip([our_all, *all, our_close, *close]) {
+                *sum += seconds;
+            }
+        }
+        assert_eq!(theirs.all.len(), queries.len());
+        let [our_all, all, our_close, close] = sums;
+        println!(
+            "fuzzy_search, {} names, {} queries, against difflib of CPython {}: every score × {:.0} (worst query × {worst:.0}; bar {BAR}: {}), from 0.6 on × {:.0}; {compared} scores are equal to 1e-9",
+            names.len(),
+            queries.len(),
+            theirs.python,
+            all / our_all,
+            if worst >= BAR { "met" } else { "MISSED" },
+            close / our_close
+        );
+    }
 }
