@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Mcp, Ocore, Odoo, on_both};
+use crate::harness::{Mcp, Ocore, Odoo, on_both, run};
 
 on_both!(exporting, exporting_within_a_policy, importing, importing_by_ids, batches_stand_alone, refused_imports, who_may_import,);
 
@@ -239,4 +239,51 @@ mod checks {
         key.call("dev_import_csv", content).await.ok();
         assert_eq!(count(odoo, "ex-who"), 1);
     }
+}
+
+/// ocore is killed while a batch is on its way: another process finds out what became of it, and goes on.
+#[test]
+fn an_import_is_taken_over_on_odoo_19() {
+    taken_over(19);
+}
+#[test]
+fn an_import_is_taken_over_on_odoo_14() {
+    taken_over(14);
+}
+fn taken_over(version: u16) {
+    let Some(odoo) = Odoo::fresh(version, "import") else { return };
+    // A row takes its time.
+    odoo.sql(
+        "CREATE FUNCTION slow_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END $$; \
+             CREATE TRIGGER slow_row BEFORE INSERT ON res_partner FOR EACH ROW EXECUTE FUNCTION slow_row()",
+    );
+    let mut ocore = Ocore::new();
+    ocore.instance("dev", &odoo, &[]).ok();
+    let mcp = ocore.serve().key(&["--categories", "orm"]).on(version);
+    let mut content = "id,name\n".to_owned();
+    for row in 0..300 {
+        let _ = writeln!(content, "taken_over.r{row},Taken over {row}");
+    }
+    let rows = || odoo.sql("SELECT count(*) FROM res_partner WHERE name LIKE 'Taken over %'").parse::<u64>().unwrap();
+    let arguments = json!({"model": "res.partner", "content": content, "timeout_seconds": 1});
+    let running = run(mcp.call("dev_import_csv", arguments.clone())).ok();
+    assert_eq!(running["operation"]["state"], "running", "{running}");
+    let began = std::time::Instant::now();
+    while rows() < 100 {
+        assert!(began.elapsed().as_secs() < 60, "no batch comes in");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    ocore.stop("KILL");
+    assert!(rows() < 300, "it was over before the server was");
+    ocore.serve();
+    let mcp = Mcp::new(&ocore.url, &mcp.key).on(version);
+    let mut patient = arguments;
+    patient["timeout_seconds"] = 120.into();
+    let done = run(mcp.call("dev_import_csv", patient)).ok();
+    let batches = done["batches"].as_array().unwrap_or_else(|| panic!("{done}"));
+    assert!(batches.len() == 3 && batches.iter().all(|b| b["state"] == "done"), "{done}");
+    assert_eq!(
+        odoo.sql("SELECT count(*) || ' ' || count(DISTINCT name) FROM res_partner WHERE name LIKE 'Taken over %'"),
+        "300 300"
+    );
 }
