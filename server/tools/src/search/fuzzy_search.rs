@@ -1,9 +1,12 @@
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use backends::odoo::{Field, ModelFields, Reader, Record, Search};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::{Map, Value, json, value::RawValue};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -74,24 +77,60 @@ struct Hit {
     id: i64,
     score: f64,
 }
+/// A text of JSON, borrowed where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 /// The text that is compared: what a person reads of the value. Empty values have none.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(s) if !s.is_empty() => Some(s.clone()),
-        Value::Number(n) => Some(n.to_string()),
+fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    if value.get().starts_with('"') {
+        let Text(text) = serde_json::from_str(value.get()).ok()?;
+        return (!text.is_empty()).then_some(text);
+    }
+    match serde_json::from_str(value.get()).ok()? {
+        Value::Number(n) => Some(n.to_string().into()),
         Value::Array(pair) => match pair.as_slice() {
-            [Value::Number(_), Value::String(label)] => Some(label.clone()),
+            [Value::Number(_), Value::String(label)] => Some(label.clone().into()),
             _ => None,
         },
         _ => None,
     }
 }
+/// The id and the compared texts of a record, in one walk over it: most of it is only passed by.
+struct Compared<'f>(&'f [String]);
+impl<'de> DeserializeSeed<'de> for Compared<'_> {
+    type Value = (i64, Vec<Cow<'de, str>>);
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+impl<'de> Visitor<'de> for Compared<'_> {
+    type Value = (i64, Vec<Cow<'de, str>>);
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a record")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut record: A) -> std::result::Result<Self::Value, A::Error> {
+        let (mut id, mut texts) = (0, Vec::with_capacity(self.0.len()));
+        while let Some(Text(name)) = record.next_key()? {
+            let compared = self.0.iter().any(|f| *f == name);
+            if !compared && name != "id" {
+                record.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value: &'de RawValue = record.next_value()?;
+            if name == "id" {
+                id = value.get().parse().unwrap_or_default();
+            }
+            texts.extend(compared.then(|| text(value)).flatten());
+        }
+        Ok((id, texts))
+    }
+}
 /// Scores a page. Looks at `stop` between records, because nobody else can stop a thread.
 fn score(matcher: &mut Matcher, page: &[Record], fields: &[String], least: f64, stop: &CancellationToken) -> Vec<Hit> {
     let best = |record: &Record, matcher: &mut Matcher| {
-        let values = record.parse();
-        let scores = fields.iter().filter_map(|f| matcher.ratio(&text(values.get(f)?)?, least));
-        scores.max_by(f64::total_cmp).map(|score| Hit { id: record.id(), score })
+        let (id, texts) = Compared(fields).deserialize(&mut serde_json::Deserializer::from_str(record.0.get())).ok()?;
+        let scores = texts.iter().filter_map(|text| matcher.ratio(text, least));
+        scores.max_by(f64::total_cmp).map(|score| Hit { id, score })
     };
     page.iter().take_while(|_| !stop.is_cancelled()).filter_map(|r| best(r, matcher)).collect()
 }
