@@ -634,7 +634,9 @@ impl Reader {
         // Not stored, and yet written: where to is not told, so to any record that this one leads to.
         if !field.store && !depends.iter().filter_map(Value::as_str).any(|path| path.contains('.')) {
             for link in schema.fields.0.values() {
-                let Some((comodel, rule)) = link.relation.as_deref().and_then(|m| Some((m, self.scope().rule(m)?))) else { continue };
+                let Some((comodel, rule)) = link.relation.as_deref().and_then(|m| Some((m, self.scope().rule(m)?))) else {
+                    continue;
+                };
                 if !rule.write {
                     self.scope().writable(comodel)?;
                 }
