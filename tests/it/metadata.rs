@@ -1,13 +1,10 @@
 //! Constraints, relations, views, methods, manifests and translations on both real Odoos, in a database of their own that speaks French
 //! too. The witness is Odoo's database.
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, OnceLock},
-};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Mcp, Ocore, Odoo, Reply, run};
+use crate::harness::{Mcp, Ocore, Odoo, Reply, on_both_of_our_own, run};
 
 /// A database with French, a view that shows a credential, a module whose files are newer, and a model without records; before its
 /// first request.
@@ -30,37 +27,8 @@ fn fresh(version: u16, name: &str) -> Option<Odoo> {
     ));
     Some(odoo)
 }
-/// The tests' own Odoo of that version, a server with it as `dev`, and a full key.
-fn own(version: u16) -> Option<(Odoo, Ocore, Mcp)> {
-    static MADE: OnceLock<Mutex<BTreeMap<u16, Option<Odoo>>>> = OnceLock::new();
-    let odoo = {
-        let mut made = MADE.get_or_init(Mutex::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        made.entry(version).or_insert_with(|| fresh(version, "metadata")).clone()?
-    };
-    let mut ocore = Ocore::new();
-    ocore.instance("dev", &odoo, &[]).ok();
-    let mcp = ocore.serve().key(&[]).on(version);
-    Some((odoo, ocore, mcp))
-}
-macro_rules! on_both_of_our_own {
-    ($($name:ident),+ $(,)?) => {$(
-        mod $name {
-            #[test]
-            fn odoo_19() {
-                if let Some((odoo, ocore, mcp)) = super::own(19) {
-                    crate::harness::run(super::checks::$name(&odoo, &ocore, &mcp));
-                }
-            }
-            #[test]
-            fn odoo_14() {
-                if let Some((odoo, ocore, mcp)) = super::own(14) {
-                    crate::harness::run(super::checks::$name(&odoo, &ocore, &mcp));
-                }
-            }
-        }
-    )+};
-}
 on_both_of_our_own!(
+    "metadata", super::fresh;
     constraints,
     relations,
     views,

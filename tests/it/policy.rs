@@ -1,49 +1,16 @@
 //! Resources, field policies, record filters and logins of a key's own on both real Odoos, in a database of their own. Records with
 //! a mark in them are hidden, and the mark must never come back: in no answer, error or plan.
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, OnceLock},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Mcp, Ocore, Odoo, Reply};
+use crate::harness::{Mcp, Ocore, Odoo, Reply, on_both_of_our_own};
 
 /// Planted in what is hidden.
 const MARK: &str = "xyzzymark";
 
-/// The tests' own Odoo of that version, with records planted in it, a server with it as `dev`, and a full key.
-fn own(version: u16) -> Option<(Odoo, Ocore, Mcp)> {
-    static MADE: OnceLock<Mutex<BTreeMap<u16, Option<Odoo>>>> = OnceLock::new();
-    let odoo = {
-        let mut made = MADE.get_or_init(Mutex::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        made.entry(version).or_insert_with(|| Odoo::fresh(version, "policy")).clone()?
-    };
-    let mut ocore = Ocore::new();
-    ocore.instance("dev", &odoo, &[]).ok();
-    let mcp = ocore.serve().key(&[]).on(version);
-    Some((odoo, ocore, mcp))
-}
-macro_rules! on_both_of_our_own {
-    ($($name:ident),+ $(,)?) => {$(
-        mod $name {
-            #[test]
-            fn odoo_19() {
-                if let Some((odoo, ocore, mcp)) = super::own(19) {
-                    crate::harness::run(super::checks::$name(&odoo, &ocore, &mcp));
-                }
-            }
-            #[test]
-            fn odoo_14() {
-                if let Some((odoo, ocore, mcp)) = super::own(14) {
-                    crate::harness::run(super::checks::$name(&odoo, &ocore, &mcp));
-                }
-            }
-        }
-    )+};
-}
 on_both_of_our_own!(
+    "policy", crate::harness::Odoo::fresh;
     hidden_fields,
     allowed_fields,
     hidden_records,

@@ -1,46 +1,14 @@
 //! Users, groups, access rights, system parameters and scheduled actions on both real Odoos, in a database of their own: what
 //! is changed here (users, passwords, parameters, running jobs) must not meet other tests. The witness is Odoo's database, or
 //! Odoo itself asked as the user whom it concerns.
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, OnceLock},
-};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Mcp, Ocore, Odoo, run};
+use crate::harness::{Mcp, Ocore, Odoo, on_both_of_our_own, own, run};
 
-/// The tests' own Odoo of that version, a server with it as `dev`, and a full key.
-fn own(version: u16) -> Option<(Odoo, Ocore, Mcp)> {
-    static MADE: OnceLock<Mutex<BTreeMap<u16, Option<Odoo>>>> = OnceLock::new();
-    let odoo = {
-        let mut made = MADE.get_or_init(Mutex::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        made.entry(version).or_insert_with(|| Odoo::fresh(version, "system")).clone()?
-    };
-    let mut ocore = Ocore::new();
-    ocore.instance("dev", &odoo, &[]).ok();
-    let mcp = ocore.serve().key(&[]).on(version);
-    Some((odoo, ocore, mcp))
-}
-macro_rules! on_both_of_our_own {
-    ($($name:ident),+ $(,)?) => {$(
-        mod $name {
-            #[test]
-            fn odoo_19() {
-                if let Some((odoo, mut ocore, mcp)) = super::own(19) {
-                    crate::harness::run(super::checks::$name(&odoo, &mut ocore, &mcp));
-                }
-            }
-            #[test]
-            fn odoo_14() {
-                if let Some((odoo, mut ocore, mcp)) = super::own(14) {
-                    crate::harness::run(super::checks::$name(&odoo, &mut ocore, &mcp));
-                }
-            }
-        }
-    )+};
-}
 on_both_of_our_own!(
+    "system", crate::harness::Odoo::fresh;
     users,
     groups_of_users,
     activating,
@@ -231,7 +199,7 @@ fn the_login_of_ocore_itself_stays() {
 /// kill -9 while a job runs: Odoo goes on, and what took over tells that it ended.
 #[test]
 fn a_job_outlives_the_ocore_that_triggered_it() {
-    let Some((odoo, mut ocore, mcp)) = own(19) else { return };
+    let Some((odoo, mut ocore, mcp)) = own(19, "system", crate::harness::Odoo::fresh) else { return };
     run(async {
         let admin = Direct::admin(&odoo).await;
         let code = "env.cr.execute('SELECT pg_sleep(4)')\nenv['res.partner'].create({'name': 'made without ocore'})";

@@ -99,8 +99,9 @@ async fn a_panic_stays_inside_and_a_write_that_panics_is_unknown() {
     let write = world.call("ocore_change", json!({"text": "panic"})).await;
     assert_eq!(write.code, Some(Code::OutcomeUnknown));
     let rows = world.rows().await;
-    assert!(rows[0].starts_with("ocore_say failed internal"), "{rows:?}");
-    assert!(rows[1].starts_with("ocore_change unknown outcome_unknown"), "{rows:?}");
+    // Ids made within one millisecond have no order.
+    assert!(rows.iter().any(|r| r.starts_with("ocore_say failed internal")), "{rows:?}");
+    assert!(rows.iter().any(|r| r.starts_with("ocore_change unknown outcome_unknown")), "{rows:?}");
 }
 
 #[tokio::test]
@@ -175,7 +176,7 @@ async fn intent_wins_in_the_agreed_order() {
     assert_eq!(world.call_as(&actor, "ocore_destroy", elsewhere.clone()).await.code, Some(Code::InvalidArgument));
     assert_eq!(world.call("ocore_change", elsewhere).await.code, Some(Code::InvalidArgument));
     let rows = world.rows().await;
-    assert!(rows[0].starts_with("ocore_change planned confirm_required"), "{rows:?}");
+    assert!(rows.iter().any(|r| r.starts_with("ocore_change planned confirm_required")), "{rows:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,10 @@
 //! What every test stands on: the real program, the real Odoos, and a plain MCP client.
 #![allow(dead_code, unused_imports, unused_macros, reason = "the tests and the bench each use their part")]
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
 mod mcp;
 mod odoo;
 mod process;
@@ -33,6 +38,20 @@ pub fn world(version: u16) -> Option<(Odoo, Ocore, Mcp)> {
     Some((odoo, ocore, mcp))
 }
 
+/// A database of the tests' own area, made once, with a server that has it as `dev`, and a full key. `make` is how it is made.
+pub fn own(version: u16, area: &'static str, make: fn(u16, &str) -> Option<Odoo>) -> Option<(Odoo, Ocore, Mcp)> {
+    type Made = BTreeMap<(u16, &'static str), Option<Odoo>>;
+    static MADE: OnceLock<Mutex<Made>> = OnceLock::new();
+    let odoo = {
+        let mut made = MADE.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        made.entry((version, area)).or_insert_with(|| make(version, area)).clone()?
+    };
+    let mut ocore = Ocore::new();
+    ocore.instance("dev", &odoo, &[]).ok();
+    let mcp = ocore.serve().key(&[]).on(version);
+    Some((odoo, ocore, mcp))
+}
+
 /// Makes a test for each Odoo out of each function `async fn name(odoo: &Odoo, ocore: &Ocore, mcp: &Mcp)` of the module `checks`
 /// beside it.
 macro_rules! on_both {
@@ -54,3 +73,24 @@ macro_rules! on_both {
     )+};
 }
 pub(crate) use on_both;
+
+/// The same in a database of the area's own: `on_both_of_our_own!("area", how it is made: name, …)`.
+macro_rules! on_both_of_our_own {
+    ($area:literal, $make:expr; $($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[test]
+            fn odoo_19() {
+                if let Some((odoo, mut ocore, mcp)) = crate::harness::own(19, $area, $make) {
+                    crate::harness::run(super::checks::$name(&odoo, &mut ocore, &mcp));
+                }
+            }
+            #[test]
+            fn odoo_14() {
+                if let Some((odoo, mut ocore, mcp)) = crate::harness::own(14, $area, $make) {
+                    crate::harness::run(super::checks::$name(&odoo, &mut ocore, &mcp));
+                }
+            }
+        }
+    )+};
+}
+pub(crate) use on_both_of_our_own;
