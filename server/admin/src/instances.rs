@@ -5,8 +5,8 @@ use std::{
 };
 
 use kernel::{
-    Code, Environment, Instance, InstanceId, InstanceState, OrgId, Refusal, Result, Role, RpcDialect, SecretString, Server, name,
-    refusal,
+    AddonsFolder, Code, Environment, Host, Instance, InstanceId, InstanceState, OrgId, PostgresConnection, Refusal, Result, Role,
+    RpcDialect, SecretString, Server, name, refusal,
 };
 use serde_json::{Map, Value, json};
 use store::{
@@ -14,9 +14,9 @@ use store::{
     credentials::{self, NewCredential},
     instances, orgs as store_orgs, servers as store_servers,
 };
-use url::{Host, Url};
+use url::Url;
 
-pub use store::instances::{Check, InstanceRow};
+pub use store::instances::{Check, InstanceRow, SqlLogin};
 
 use crate::{
     Admin, By, HOST, orgs,
@@ -52,10 +52,12 @@ pub struct NewInstance {
     pub write_enabled: Option<bool>,
     pub login: Option<Login>,
     pub postgres_url: Option<SecretString>,
+    /// The certificates that the database server's must lead to (PEM).
+    pub postgres_ca: Option<String>,
     /// With all of its parts.
     pub posthog: Option<PostHogUpdate>,
     pub container: Option<String>,
-    pub addons: Option<PathBuf>,
+    pub addons: Vec<AddonsFolder>,
     pub backups: Option<PathBuf>,
     /// Calls at a time; none means 4.
     pub concurrency: Option<u32>,
@@ -63,14 +65,18 @@ pub struct NewInstance {
 
 /// Administrators; with a container, folders or a database address the operator alone.
 pub async fn create(admin: &Admin, by: &By, new: &NewInstance) -> Result<InstanceRow> {
-    if new.container.is_some() || new.addons.is_some() || new.backups.is_some() || new.postgres_url.is_some() {
+    if new.container.is_some()
+        || !new.addons.is_empty()
+        || new.backups.is_some()
+        || new.postgres_url.is_some()
+        || new.postgres_ca.is_some()
+    {
         by.operator(OF_THE_HOST)?;
     }
     let url = http_url(&new.url, admin)?;
     database(&new.database)?;
-    if let Some(url) = &new.postgres_url {
-        postgres(url)?;
-    }
+    let postgres_login = new.postgres_url.as_ref().map(postgres).transpose()?;
+    new.postgres_ca.as_deref().map(certificates).transpose()?;
     let posthog = new.posthog.as_ref().map(|given| given.onto(admin, None)).transpose()?;
     let called = match &new.name {
         Some(text) => title("The name of an instance", text, 200)?,
@@ -95,15 +101,18 @@ pub async fn create(admin: &Admin, by: &By, new: &NewInstance) -> Result<Instanc
         backups: new.backups.clone(),
         concurrency: concurrency(new.concurrency)?.unwrap_or(4),
     };
-    host(&server, row.container.as_deref(), row.addons.as_deref(), row.backups.as_deref())?;
+    host(&server, row.container.as_deref(), &row.addons, row.backups.as_deref())?;
     free(&mut tx, by, org.id, &server, &row.database, row.container.as_deref(), None).await?;
     let id =
         instances::create(&mut tx, &row, &admin.sources).await.map_err(crate::taken("An instance with this slug or database"))?;
     if let Some(login) = &new.login {
         set_login(admin, &mut tx, org.id, id, login).await?;
     }
-    if let Some(url) = &new.postgres_url {
+    if let Some(url) = new.postgres_url.as_ref().zip(postgres_login.as_deref()) {
         instances::set_postgres_url(&mut tx, &admin.vault, org.id, id, Some(url), admin.sources.now()).await?;
+    }
+    if new.postgres_ca.is_some() {
+        instances::set_postgres_ca(&mut tx, org.id, id, new.postgres_ca.as_deref(), admin.sources.now()).await?;
     }
     if let (Some(connection), Some(given)) = (&posthog, &new.posthog) {
         let to = Some((connection, given.key.as_ref()));
@@ -154,9 +163,9 @@ pub async fn ids(admin: &Admin, by: &By, org: &str, slugs: &[&str]) -> Result<BT
 
 fn veil(row: &mut InstanceRow, by: &By) {
     if !by.is_operator() {
-        row.instance.container = None;
-        row.instance.addons = None;
-        row.instance.backups = None;
+        // Whether there is a way in is everybody's to know; where it leads is not.
+        let postgres = row.instance.host.postgres.take().map(|p| PostgresConnection { login: String::new(), ca: None, ..p });
+        row.instance.host = Host { postgres, ..Host::default() };
     }
 }
 
@@ -181,9 +190,11 @@ pub struct InstanceUpdate {
     pub write_enabled: Option<Guard>,
     pub login: Option<Option<Login>>,
     pub postgres_url: Option<Option<SecretString>>,
+    pub postgres_ca: Option<Option<String>>,
     pub posthog: Option<Option<PostHogUpdate>>,
     pub container: Option<Option<String>>,
-    pub addons: Option<Option<PathBuf>>,
+    /// None of them removes them.
+    pub addons: Option<Vec<AddonsFolder>>,
     pub backups: Option<Option<PathBuf>>,
     pub concurrency: Option<u32>,
 }
@@ -193,15 +204,21 @@ const LONGEST_OPEN: u32 = 7 * 24 * 60;
 
 /// Administrators; container, folders and the database's address the operator alone.
 pub async fn update(admin: &Admin, by: &By, slug: &str, change: &InstanceUpdate) -> Result<InstanceRow> {
-    if change.container.is_some() || change.addons.is_some() || change.backups.is_some() || change.postgres_url.is_some() {
+    if change.container.is_some()
+        || change.addons.is_some()
+        || change.backups.is_some()
+        || change.postgres_url.is_some()
+        || change.postgres_ca.is_some()
+    {
         by.operator(OF_THE_HOST)?;
     }
     let url = change.url.as_deref().map(|url| http_url(url, admin)).transpose()?;
     if let Some(name) = &change.database {
         database(name)?;
     }
-    if let Some(Some(url)) = &change.postgres_url {
-        postgres(url)?;
+    let postgres_login = change.postgres_url.as_ref().and_then(Option::as_ref).map(postgres).transpose()?;
+    if let Some(Some(ca)) = &change.postgres_ca {
+        certificates(ca)?;
     }
     let now = admin.sources.now();
     let mut tx = admin.begin().await?;
@@ -240,20 +257,21 @@ pub async fn update(admin: &Admin, by: &By, slug: &str, change: &InstanceUpdate)
             return Err(refusal(Code::InvalidArgument, format!("The guard opens for 1 to {LONGEST_OPEN} minutes.")).into());
         }
     }
-    i.container.clone_from(change.container.as_ref().unwrap_or(&old.instance.container));
-    i.addons.clone_from(change.addons.as_ref().unwrap_or(&old.instance.addons));
-    i.backups.clone_from(change.backups.as_ref().unwrap_or(&old.instance.backups));
+    let before = &old.instance.host;
+    i.host.container.clone_from(change.container.as_ref().unwrap_or(&before.container));
+    i.host.addons.clone_from(change.addons.as_ref().unwrap_or(&before.addons));
+    i.host.backups.clone_from(change.backups.as_ref().unwrap_or(&before.backups));
     let moved = i.url != old.instance.url || i.database != old.instance.database;
     if moved {
         // It is another database until a login has shown that it is not.
         i.checked_at = None;
     }
     let (org, id) = (i.org, i.id);
-    let hosted = i.container != old.instance.container || i.addons != old.instance.addons || i.backups != old.instance.backups;
+    let hosted = i.host.container != before.container || i.host.addons != before.addons || i.host.backups != before.backups;
     if moved || hosted {
         let server = store_servers::find(&mut tx, org, i.server).await?.ok_or_else(|| teach::hidden("server", &i.server_name))?;
-        host(&server, i.container.as_deref(), i.addons.as_deref(), i.backups.as_deref())?;
-        free(&mut tx, by, org, &server, &i.database, i.container.as_deref(), Some(id)).await?;
+        host(&server, i.host.container.as_deref(), &i.host.addons, i.host.backups.as_deref())?;
+        free(&mut tx, by, org, &server, &i.database, i.host.container.as_deref(), Some(id)).await?;
     }
     instances::save(&mut tx, &new, moved || hosted, now)
         .await
@@ -266,7 +284,11 @@ pub async fn update(admin: &Admin, by: &By, slug: &str, change: &InstanceUpdate)
         }
     }
     if let Some(url) = &change.postgres_url {
-        instances::set_postgres_url(&mut tx, &admin.vault, org, id, url.as_ref(), now).await?;
+        let to = url.as_ref().zip(postgres_login.as_deref());
+        instances::set_postgres_url(&mut tx, &admin.vault, org, id, to, now).await?;
+    }
+    if let Some(ca) = &change.postgres_ca {
+        instances::set_postgres_ca(&mut tx, org, id, ca.as_deref(), now).await?;
     }
     if let Some(given) = &change.posthog {
         let connection = given.as_ref().map(|g| g.onto(admin, old.instance.posthog.as_ref())).transpose()?;
@@ -405,7 +427,7 @@ async fn free(
 }
 
 /// What is said of a host must be there, and within what the operator registered.
-fn host(server: &Server, container: Option<&str>, addons: Option<&Path>, backups: Option<&Path>) -> Checked<()> {
+fn host(server: &Server, container: Option<&str>, addons: &[AddonsFolder], backups: Option<&Path>) -> Checked<()> {
     if let Some(container) = container {
         let good = container.len() <= 128
             && container.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -419,17 +441,34 @@ fn host(server: &Server, container: Option<&str>, addons: Option<&Path>, backups
                 .next("Register a server with one."));
         }
     }
-    for (what, path) in [("The addons folder", addons), ("The backups folder", backups)] {
-        let Some(path) = path else { continue };
+    let mut local = Vec::new();
+    for folder in addons {
+        match folder {
+            AddonsFolder::Local(path) => local.push(("The addons folder", path.as_path())),
+            AddonsFolder::Container(path) => {
+                absolute("The addons folder", Path::new(path))?;
+                if container.is_none() {
+                    return Err(refusal(Code::NotConfigured, format!("{folder} is in a container, and the instance has none."))
+                        .next("Name the container too."));
+                }
+            }
+        }
+    }
+    local.extend(backups.map(|path| ("The backups folder", path)));
+    for (what, path) in local {
         absolute(what, path)?;
         if !server.path_roots.iter().any(|root| path.starts_with(root)) {
             return Err(refusal(Code::PathRefused, format!("{what} is outside the path roots of the server {}.", server.name))
                 .next("Choose a folder within them, or register a server that allows it."));
         }
     }
-    if let (Some(addons), Some(backups)) = (addons, backups)
-        && (addons.starts_with(backups) || backups.starts_with(addons))
-    {
+    let within = |backups: &Path| {
+        addons.iter().any(|folder| match folder {
+            AddonsFolder::Local(path) => path.starts_with(backups) || backups.starts_with(path),
+            AddonsFolder::Container(_) => false,
+        })
+    };
+    if backups.is_some_and(within) {
         return Err(refusal(Code::PathRefused, "Backups and addons are in one another.")
             .next("Keep backups outside the addons: the file tools write there."));
     }
@@ -452,9 +491,9 @@ fn http_url(text: &str, admin: &Admin) -> Checked<Url> {
     }
     let port = url.port_or_known_default().unwrap_or(0);
     match url.host() {
-        Some(Host::Ipv4(v4)) => admin.networks.check(v4.into(), port)?,
-        Some(Host::Ipv6(v6)) => admin.networks.check(v6.into(), port)?,
-        Some(Host::Domain(_)) => {}
+        Some(url::Host::Ipv4(v4)) => admin.networks.check(v4.into(), port)?,
+        Some(url::Host::Ipv6(v6)) => admin.networks.check(v6.into(), port)?,
+        Some(url::Host::Domain(_)) => {}
         None => return Err(no("The URL of an instance names a host.")),
     }
     let path = url.path().trim_end_matches('/').to_owned();
@@ -462,14 +501,40 @@ fn http_url(text: &str, admin: &Admin) -> Checked<Url> {
     Ok(url)
 }
 
-fn postgres(url: &SecretString) -> Checked<()> {
-    let fine = Url::parse(kernel::ExposeSecret::expose_secret(url))
-        .is_ok_and(|u| matches!(u.scheme(), "postgres" | "postgresql") && u.path().len() > 1);
-    if fine {
-        return Ok(());
+/// Gives `user@host:port` of the address.
+fn postgres(url: &SecretString) -> Checked<String> {
+    let address = backends::postgres::Address::parse(url)?;
+    Ok(address.login())
+}
+
+fn certificates(pem: &str) -> Checked<()> {
+    backends::postgres::roots(pem).map(drop)
+}
+
+/// Stores ocore's own logins in the instance's database, or removes them. Operators alone.
+pub async fn set_sql_logins(
+    admin: &Admin,
+    by: &By,
+    slug: &str,
+    reader: Option<&SqlLogin>,
+    writer: Option<&SqlLogin>,
+) -> Result<InstanceRow> {
+    by.operator("give ocore logins of its own in a database")?;
+    let mut tx = admin.begin().await?;
+    let row = resolve(&mut tx, by, slug, Role::Admin).await?;
+    let (org, id) = (row.instance.org, row.instance.id);
+    if row.instance.host.postgres.is_none() {
+        return Err(refusal(Code::NotConfigured, format!("{slug} has no PostgreSQL address."))
+            .next(format!("ocore instance update {slug} --postgres-url-stdin"))
+            .into());
     }
-    Err(refusal(Code::InvalidArgument, "The database address is no PostgreSQL URL.")
-        .next("Write postgres://user:password@host:5432/database."))
+    instances::set_sql_logins(&mut tx, &admin.vault, org, id, (reader, writer), admin.sources.now()).await?;
+    let names = |login: Option<&SqlLogin>| login.map(|l| l.user.clone());
+    let detail = json!({ HOST: { "reader": names(reader), "writer": names(writer) } });
+    admin.log(&mut tx, by, Some(org), "instance.sql_roles", target("instance", id, slug), &detail).await?;
+    let saved = instances::find(&mut tx, org, id).await?.ok_or_else(|| teach::hidden("instance", slug))?;
+    tx.commit().await?;
+    Ok(saved)
 }
 
 fn database(text: &str) -> Checked<()> {
@@ -507,7 +572,7 @@ fn facts(row: &InstanceRow) -> Value {
         "write_enabled_until": i.write_enabled_until.map(kernel::time_text),
         "login": i.rpc.as_ref().map(|r| r.login.as_str()),
         "dialect": i.rpc.as_ref().map(|r| r.dialect),
-        "postgres": i.postgres,
+        "postgres": i.host.postgres.is_some(),
         "posthog_url": i.posthog.as_ref().map(|p| p.url.as_str()),
         "posthog_project": i.posthog.as_ref().map(|p| p.project),
         "concurrency": i.concurrency,
@@ -518,7 +583,8 @@ fn facts(row: &InstanceRow) -> Value {
 /// What of it operators alone see.
 fn host_facts(row: &InstanceRow) -> Value {
     let i: &Instance = &row.instance;
-    json!({ "container": i.container, "addons": i.addons, "backups": i.backups })
+    let h = &i.host;
+    json!({ "container": h.container, "addons": h.addons, "backups": h.backups, "postgres": h.postgres.as_ref().map(|p| p.login.as_str()) })
 }
 
 /// Old and new of what differs.

@@ -333,7 +333,7 @@ mod tests {
         };
         for (org, slug) in [("acme", "prod"), ("globex", "theirs")] {
             orgs::create(&admin, &host(), org, org).await.unwrap();
-            let server = NewServer { org: org.into(), name: "one".into(), docker: None, path_roots: vec![] };
+            let server = NewServer { org: org.into(), name: "one".into(), docker: None, secret: None, path_roots: vec![] };
             servers::create(&admin, &host(), &server).await.unwrap();
             let new = NewInstance {
                 org: org.into(),
@@ -346,9 +346,10 @@ mod tests {
                 write_enabled: None,
                 login: None,
                 postgres_url: None,
+                postgres_ca: None,
                 posthog: None,
                 container: None,
-                addons: None,
+                addons: Vec::new(),
                 backups: None,
                 concurrency: None,
             };

@@ -57,9 +57,10 @@ fn instance(slug: &str) -> NewInstance {
         write_enabled: None,
         login: None,
         postgres_url: None,
+        postgres_ca: None,
         posthog: None,
         container: None,
-        addons: None,
+        addons: Vec::new(),
         backups: None,
         concurrency: None,
     }
@@ -99,6 +100,7 @@ async fn world(t: &TestStore) -> Admin {
             org: slug.into(),
             name: "one".into(),
             docker: Some("unix:///var/run/docker.sock".into()),
+            secret: None,
             path_roots: vec!["/opt/odoo".into()],
         };
         servers::create(&a, &host(), &server).await.unwrap();
@@ -335,7 +337,7 @@ async fn users_do_what_their_role_allows_and_no_more() {
 
         // Operators alone.
         for by in [&owner, &boss, &member, &viewer] {
-            let server = NewServer { org: "acme".into(), name: "two".into(), docker: None, path_roots: vec![] };
+            let server = NewServer { org: "acme".into(), name: "two".into(), docker: None, secret: None, path_roots: vec![] };
             assert_eq!(refused(servers::create(&a, by, &server).await).code, Code::PermissionDenied);
             assert_eq!(refused(orgs::create(&a, by, "mine", "x").await).code, Code::PermissionDenied);
             let with = NewInstance { container: Some("x".into()), ..instance("mine") };

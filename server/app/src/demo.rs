@@ -103,8 +103,12 @@ async fn prepare(base: &Base, demo: &Demo, login: Login) -> Result<()> {
     let (admin, by) = (&base.admin, &base.by);
     there(admin::orgs::create(admin, by, NAME, "Demonstration").await)?;
     there(
-        admin::servers::create(admin, by, &NewServer { org: NAME.into(), name: NAME.into(), docker: None, path_roots: vec![] })
-            .await,
+        admin::servers::create(
+            admin,
+            by,
+            &NewServer { org: NAME.into(), name: NAME.into(), docker: None, secret: None, path_roots: vec![] },
+        )
+        .await,
     )?;
     // Without a password nobody signs in as this user; it owns the keys.
     let user = NewUser { email: USER.into(), member: Some((NAME.into(), Role::Owner)), password_hash: None, operator: false };
@@ -131,9 +135,10 @@ async fn prepare(base: &Base, demo: &Demo, login: Login) -> Result<()> {
                 write_enabled: None,
                 login: Some(login),
                 postgres_url: None,
+                postgres_ca: None,
                 posthog: None,
                 container: None,
-                addons: None,
+                addons: Vec::new(),
                 backups: None,
                 concurrency: None,
             };

@@ -121,6 +121,7 @@ struct Parts {
     operations: store::operations::Operations,
     dispatch: Arc<dispatch::Dispatch>,
     pool: backends::odoo::Pool,
+    postgres: backends::postgres::Pool,
 }
 impl Parts {
     fn of(node: &Node) -> Arc<Self> {
@@ -132,6 +133,7 @@ impl Parts {
             operations: node.operations.clone(),
             dispatch: Arc::clone(&node.dispatch),
             pool: node.pool.clone(),
+            postgres: node.postgres.clone(),
         })
     }
 
@@ -183,6 +185,7 @@ impl Parts {
     async fn hourly(&self) {
         let now = self.admin.sources.now();
         self.dispatch.clean();
+        self.postgres.sweep();
         match self.idempotency.clean(now).await {
             Ok(rows) => tracing::debug!(rows, "expired idempotency keys are gone"),
             Err(error) => logged("cleaning up idempotency keys", &error),

@@ -7,8 +7,9 @@ use std::{
 
 use admin::{Admin, By};
 use backends::{
+    docker,
     odoo::{Credential, Credentials, Pool, PoolSettings},
-    posthog,
+    postgres, posthog,
 };
 use dispatch::Dispatch;
 use futures_util::future::BoxFuture;
@@ -91,6 +92,36 @@ impl Base {
         let Admin { db, vault, sources, networks, .. } = &self.admin;
         let store = CredentialStore::new(db.clone(), vault.clone(), sources.clone());
         posthog::Pool::new(Arc::new(Stored(store)), networks.clone())
+    }
+
+    /// The ways to instances' databases.
+    pub fn postgres(&self) -> postgres::Pool {
+        let Admin { db, vault, sources, networks, .. } = &self.admin;
+        let store = CredentialStore::new(db.clone(), vault.clone(), sources.clone());
+        postgres::Pool::new(Arc::new(Stored(store)), networks.clone())
+    }
+
+    /// The address of an instance's own database.
+    pub async fn postgres_address(&self, instance: &Instance) -> Result<postgres::Address> {
+        let Admin { db, vault, sources, .. } = &self.admin;
+        let stored = Stored(CredentialStore::new(db.clone(), vault.clone(), sources.clone()));
+        let url = postgres::Logins::address(&stored, instance).await?;
+        Ok(postgres::Address::parse(&url)?)
+    }
+
+    /// A login of ocore's own, with a new password.
+    pub fn sql_login(&self, user: String) -> postgres::SqlLogin {
+        let mut bytes = [0; 24];
+        self.admin.sources.random.fill(&mut bytes);
+        let password: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        postgres::SqlLogin { user, password: password.into() }
+    }
+
+    /// The ways to instances' containers.
+    pub fn docker(&self) -> docker::Pool {
+        let Admin { db, vault, sources, networks, .. } = &self.admin;
+        let store = CredentialStore::new(db.clone(), vault.clone(), sources.clone());
+        docker::Pool::new(Arc::new(Stored(store)), networks.clone(), sources.clone())
     }
 
     /// The ways into instances, with the secrets of the store.
@@ -198,12 +229,37 @@ impl posthog::Keys for Stored {
     }
 }
 
+impl postgres::Logins for Stored {
+    fn address<'a>(&'a self, instance: &'a Instance) -> BoxFuture<'a, kernel::Result<SecretString>> {
+        Box::pin(async move {
+            self.0.postgres_url(instance.org, instance.id).await?.ok_or_else(|| {
+                refusal(Code::NotConfigured, format!("{} has no PostgreSQL address any more.", instance.slug))
+                    .next(format!("The operator gives it again: ocore instance update {} --postgres-url-stdin", instance.slug))
+                    .into()
+            })
+        })
+    }
+    fn login<'a>(&'a self, instance: &'a Instance, writer: bool) -> BoxFuture<'a, kernel::Result<Option<postgres::SqlLogin>>> {
+        Box::pin(async move {
+            let found = self.0.sql_login(instance.org, instance.id, writer).await?;
+            Ok(found.map(|login| postgres::SqlLogin { user: login.user, password: login.password }))
+        })
+    }
+}
+
+impl docker::Secrets for Stored {
+    fn open<'a>(&'a self, org: kernel::OrgId, server: kernel::ServerId) -> BoxFuture<'a, kernel::Result<Option<SecretString>>> {
+        Box::pin(async move { Ok(self.0.docker_secret(org, server).await?) })
+    }
+}
+
 /// Everything that a serving process is made of, in the order in which it is taken apart again.
 pub struct Node {
     pub base: Base,
     pub registry: Arc<Registry>,
     pub keys: Arc<Keys>,
     pub pool: Pool,
+    pub postgres: postgres::Pool,
     pub idempotency: Idempotency,
     pub operations: Operations,
     pub dispatch: Arc<Dispatch>,
@@ -230,7 +286,7 @@ impl Node {
         let (security, security_task) = SecurityEvents::start(db.clone(), sources.clone());
         let idempotency = Idempotency::new(db.clone(), vault.clone(), sources.clone());
         let operations = Operations::new(db.clone(), vault.clone(), sources.clone(), node_name());
-        let pool = base.pool();
+        let (pool, postgres) = (base.pool(), base.postgres());
         let keys = Arc::new(Keys::new(Arc::clone(&registry), sources.clone()));
         let dispatch = Dispatch::new(dispatch::Parts {
             registry: Arc::clone(&registry),
@@ -239,6 +295,8 @@ impl Node {
             operations: operations.clone(),
             pool: pool.clone(),
             posthog: base.posthog(),
+            postgres: postgres.clone(),
+            docker: base.docker(),
             sources: sources.clone(),
             signing_key: *signing_key,
             default_per_minute: Some(settings.calls_per_minute),
@@ -268,6 +326,7 @@ impl Node {
             registry,
             keys,
             pool,
+            postgres,
             idempotency,
             operations,
             dispatch,

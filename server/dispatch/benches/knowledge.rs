@@ -70,7 +70,7 @@ async fn fill(world: &World) -> Vec<InstanceId> {
             environment: Environment::Staging,
             write_enabled: true,
             container: None,
-            addons: None,
+            addons: Vec::new(),
             backups: None,
             concurrency: 4,
         };

@@ -50,6 +50,8 @@ pub struct Parts {
     pub operations: store::operations::Operations,
     pub pool: Pool,
     pub posthog: backends::posthog::Pool,
+    pub postgres: backends::postgres::Pool,
+    pub docker: backends::docker::Pool,
     pub sources: Sources,
     /// Signs confirmation tokens; the same on every node of an installation.
     pub signing_key: [u8; 32],
@@ -65,6 +67,8 @@ pub struct Dispatch {
     pub(crate) operations: operation::Running,
     pool: Pool,
     posthog: backends::posthog::Pool,
+    postgres: backends::postgres::Pool,
+    docker: backends::docker::Pool,
     pub(crate) sources: Sources,
     signer: Signer,
     rates: Rates,
@@ -152,6 +156,8 @@ impl Dispatch {
             operations: operation::Running::new(parts.operations),
             pool: parts.pool,
             posthog: parts.posthog,
+            postgres: parts.postgres,
+            docker: parts.docker,
             sources: parts.sources,
             signer: Signer::new(parts.signing_key),
             rates: Rates::default(),
@@ -568,19 +574,31 @@ impl Dispatch {
             let at = instance.filter(|_| entry.tool.facts.category == wanted)?;
             Some((self.registry.db().clone(), self.sources.clone(), Caller::new(actor, at, call)))
         };
+        let category = entry.tool.facts.category;
         let handles = Handles {
+            sql: instance.filter(|_| category == Category::Sql).map(|at| {
+                let scope = scope(actor, entry.tool, snapshot, Some(at));
+                self.postgres.reader(Arc::clone(at), &scope, deadline, cancel.clone())
+            }),
+            container: instance.filter(|_| IN_CONTAINER.contains(&category)).map(|at| {
+                let scope = scope(actor, entry.tool, snapshot, Some(at));
+                self.docker.reader(Arc::clone(at), &scope, deadline, cancel.clone())
+            }),
             odoo,
             knowledge: bound(Category::Context)
                 .map(|(db, sources, caller)| Knowledge::new(db, sources, caller, self.audit.clone())),
             ledger: bound(Category::Modules).map(|(db, sources, caller)| Ledger::new(db, sources, caller)),
             cooldowns: bound(Category::System).map(|(db, sources, caller)| Cooldowns::new(db, sources, caller)),
             posthog: instance
-                .filter(|_| entry.tool.facts.category == Category::Monitoring)
+                .filter(|_| category == Category::Monitoring)
                 .map(|at| self.posthog.reader(Arc::clone(at), &scope(actor, entry.tool, snapshot, Some(at)), deadline)),
         };
         ReadCx::new(Arc::clone(actor), instance.map(Arc::clone), handles, directory, self.sources.now(), cancel, progress)
     }
 }
+
+/// The categories some of whose tools work in the container.
+const IN_CONTAINER: [Category; 5] = [Category::Metadata, Category::Modules, Category::Reports, Category::Shell, Category::System];
 
 /// The policy that the handles carry.
 pub(crate) fn scope(actor: &Actor, tool: &'static Tool, snapshot: &Snapshot, at: Option<&Instance>) -> Scope {

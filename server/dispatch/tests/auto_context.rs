@@ -37,7 +37,7 @@ async fn instance(world: &World, org: OrgId, slug: &str, summaries: &[(&str, &st
         environment: Environment::Staging,
         write_enabled: true,
         container: None,
-        addons: None,
+        addons: Vec::new(),
         backups: None,
         concurrency: 4,
     };

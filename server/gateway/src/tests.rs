@@ -209,7 +209,7 @@ async fn world_on(store: TestStore, config: Config) -> World {
             environment: kernel::Environment::Production,
             write_enabled: false,
             container: None,
-            addons: None,
+            addons: Vec::new(),
             backups: None,
             concurrency: 4,
         };

@@ -29,6 +29,7 @@ pub use plan::{Plan, Progress};
 pub use policy::{Permit, WritePermit};
 pub use refusal::{Code, Fault, Refusal, Result, refusal};
 pub use registry::{
-    Environment, Health, Instance, InstanceState, OdooVersion, Organization, PostHogConnection, RpcConnection, RpcDialect, Server,
+    AddonsFolder, Common, DockerConnection, Environment, Health, Host, Instance, InstanceState, Neighbour, OdooVersion,
+    Organization, PostHogConnection, PostgresConnection, RpcConnection, RpcDialect, Server,
 };
 pub use secrecy::{ExposeSecret, SecretString};

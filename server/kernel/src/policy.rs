@@ -4,7 +4,7 @@
 //! or instances answers exactly like what does not exist.
 use std::sync::Arc;
 
-use crate::{Access, Actor, Category, Changes, Code, Facts, Instance, InstanceState, Refusal, Role, Timestamp, refusal};
+use crate::{Access, Actor, Category, Changes, Code, Common, Facts, Instance, InstanceState, Refusal, Role, Timestamp, refusal};
 
 /// How far the actor may go with this tool here, and what barred writing.
 #[derive(Debug, Clone)]
@@ -90,7 +90,7 @@ pub fn decide(actor: &Arc<Actor>, tool: &Facts, at: Option<&Instance>, now: Time
     if barred.is_none()
         && tool.changes == Changes::Instance
         && let Some(instance) = at
-        && let Some(why) = guard(instance, now)
+        && let Some(why) = guard(instance, now).or_else(|| guard_of_neighbours(tool, instance, now))
     {
         barred = Some(Bar::Guard(why));
     }
@@ -114,6 +114,40 @@ fn guard(instance: &Instance, now: Timestamp) -> Option<Refusal> {
         refusal(Code::WriteBlocked, format!("Writes are off for {} ({}).", instance.slug, instance.environment))
             .next("Only an owner, an administrator or the operator opens the guard (mcp_write_enabled); dry_run shows what the call would do.")
     })
+}
+
+/// Why a neighbour bars what reaches it too: of all that share something, the strictest guard holds.
+fn guard_of_neighbours(tool: &Facts, instance: &Instance, now: Timestamp) -> Option<Refusal> {
+    if !reaches_neighbours(tool, instance) {
+        return None;
+    }
+    instance.host.neighbours.iter().find_map(|n| {
+        let closed = n.state == InstanceState::Maintenance || !n.write_enabled || n.write_enabled_until.is_some_and(|u| now >= u);
+        closed.then(|| {
+            let other = if n.org == instance.org { n.slug.to_string() } else { "an instance of another organization".to_owned() };
+            let what = match n.common {
+                Common::Container => "runs in the same container",
+                Common::Addons => "has addons in the same folder",
+                Common::DatabaseLogin => "has the same database login",
+            };
+            refusal(
+                Code::WriteBlocked,
+                format!("{} would reach {other} ({}) too, which {what}, and writes are off there.", tool.name, n.environment),
+            )
+            .next("Give the instances containers, addons folders and database logins of their own, or have the other's guard opened; dry_run shows what the call would do.")
+        })
+    })
+}
+
+/// Whether what the tool changes may reach beyond the instance's own database, to whatever shares its host.
+fn reaches_neighbours(tool: &Facts, instance: &Instance) -> bool {
+    match tool.category {
+        Category::Shell | Category::Files | Category::Sql => true,
+        // By RPC they change this database alone; in the container they restart what serves the others.
+        Category::Modules if tool.name == "scaffold_module" => true,
+        Category::Modules => instance.host.container.is_some(),
+        _ => matches!(tool.name, "clear_system_cache" | "restore_database"),
+    }
 }
 
 fn denied(text: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {

@@ -81,6 +81,8 @@ pub struct Server {
     pub docker: Option<String>,
     /// For operators only.
     pub path_roots: Vec<PathBuf>,
+    /// Part of every cache key: grows when what the endpoint needs changes.
+    pub generation: i64,
 }
 
 words! {
@@ -114,6 +116,107 @@ pub struct PostHogConnection {
     pub project: u64,
 }
 
+/// The Docker server of an instance. What TLS or ssh needs stays sealed in the store under `server`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerConnection {
+    pub server: ServerId,
+    /// `unix:///…`, `tcp://host:port` (with TLS) or `ssh://user@host`.
+    pub endpoint: String,
+    /// Part of every cache key: grows when the endpoint's secrets change.
+    pub generation: i64,
+}
+
+/// The way into an instance's own database. Its logins stay sealed in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresConnection {
+    /// `user@host:port` of the login that Odoo itself has: whoever has it reaches its other databases too.
+    pub login: String,
+    /// The certificates that the server's must lead to (PEM), for `sslmode=verify-full`.
+    pub ca: Option<String>,
+    /// Whether there is a login that reads what it should and nothing else.
+    pub reader: bool,
+    /// Whether there is a login for INSERT, UPDATE and DELETE.
+    pub writer: bool,
+}
+
+/// A folder that holds addons of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum AddonsFolder {
+    /// On the machine that ocore runs on.
+    Local(PathBuf),
+    /// In the container in which Odoo runs.
+    Container(String),
+}
+impl AddonsFolder {
+    const IN_CONTAINER: &str = "container:";
+}
+impl fmt::Display for AddonsFolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(path) => write!(f, "{}", path.display()),
+            Self::Container(path) => write!(f, "{}{path}", Self::IN_CONTAINER),
+        }
+    }
+}
+impl FromStr for AddonsFolder {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (path, inside) = match text.strip_prefix(Self::IN_CONTAINER) {
+            Some(path) => (path, true),
+            None => (text, false),
+        };
+        if !path.starts_with('/') {
+            return Err(format!("\"{text}\" is no absolute path; a folder in Odoo's container is written container:/path"));
+        }
+        Ok(if inside { Self::Container(path.to_owned()) } else { Self::Local(path.into()) })
+    }
+}
+impl From<AddonsFolder> for String {
+    fn from(folder: AddonsFolder) -> Self {
+        folder.to_string()
+    }
+}
+impl TryFrom<String> for AddonsFolder {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+words! {
+    /// What two instances have in common, so that whoever works on the host of one reaches the other.
+    Common, "thing in common":
+    Container = "container",
+    Addons = "addons folder",
+    DatabaseLogin = "database login",
+}
+
+/// Another instance that work on this one's host reaches too.
+#[derive(Debug, Clone)]
+pub struct Neighbour {
+    pub slug: Arc<str>,
+    pub org: OrgId,
+    pub common: Common,
+    pub environment: Environment,
+    pub state: InstanceState,
+    pub write_enabled: bool,
+    pub write_enabled_until: Option<Timestamp>,
+}
+
+/// What belongs to an instance on its host; for operators only.
+#[derive(Debug, Clone, Default)]
+pub struct Host {
+    /// Its server's.
+    pub docker: Option<DockerConnection>,
+    pub container: Option<String>,
+    pub addons: Vec<AddonsFolder>,
+    pub backups: Option<PathBuf>,
+    pub postgres: Option<PostgresConnection>,
+    /// Filled by the registry.
+    pub neighbours: Arc<[Neighbour]>,
+}
+
 #[derive(Debug, Clone)]
 pub struct Instance {
     pub id: InstanceId,
@@ -138,11 +241,7 @@ pub struct Instance {
     /// When an RPC login to this very database last succeeded; host connections stay off until then.
     pub checked_at: Option<Timestamp>,
     pub rpc: Option<RpcConnection>,
-    pub container: Option<String>,
-    pub addons: Option<PathBuf>,
-    pub backups: Option<PathBuf>,
-    /// Whether a PostgreSQL URL is stored (sealed).
-    pub postgres: bool,
+    pub host: Host,
     pub posthog: Option<PostHogConnection>,
     /// Whether resources of its organization apply to it: every key is *restricted* there.
     pub ruled: bool,
@@ -154,6 +253,10 @@ pub struct Instance {
     pub updated_at: Timestamp,
 }
 impl Instance {
+    /// Whether ocore has seen that its login opens this very database: until then nothing of the host is touched.
+    pub fn proven(&self) -> bool {
+        self.checked_at.is_some()
+    }
     /// The guard at this moment.
     pub fn writable(&self, now: Timestamp) -> bool {
         self.write_enabled && self.write_enabled_until.is_none_or(|until| now < until)

@@ -189,6 +189,16 @@ impl CredentialStore {
         crate::instances::postgres_url(&self.db, &self.vault, org, instance).await
     }
 
+    /// One of ocore's own logins in it, opened.
+    pub async fn sql_login(&self, org: OrgId, instance: InstanceId, writer: bool) -> Result<Option<crate::instances::SqlLogin>> {
+        crate::instances::sql_login(&self.db, &self.vault, org, instance, writer).await
+    }
+
+    /// What TLS or ssh to a Docker endpoint needs, opened.
+    pub async fn docker_secret(&self, org: OrgId, server: kernel::ServerId) -> Result<Option<SecretString>> {
+        crate::servers::docker_secret(&self.db, &self.vault, org, server).await
+    }
+
     /// The key of the instance's PostHog, opened.
     pub async fn posthog_key(&self, org: OrgId, instance: InstanceId) -> Result<Option<SecretString>> {
         crate::instances::posthog_key(&self.db, &self.vault, org, instance).await

@@ -1,10 +1,10 @@
 //! Odoo databases. The schema holds two promises: a (server, database) pair has one instance, and a container belongs to one
 //! organization, by whatever name its server goes there.
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use kernel::{
-    Environment, Health, Instance, InstanceId, InstanceState, OrgId, PostHogConnection, RpcConnection, ServerId, Sources,
-    Timestamp,
+    AddonsFolder, Common, DockerConnection, Environment, Health, Host, Instance, InstanceId, InstanceState, Neighbour, OrgId,
+    PostHogConnection, PostgresConnection, RpcConnection, ServerId, Sources, Timestamp,
 };
 
 use crate::{
@@ -54,10 +54,7 @@ pub(crate) fn read(row: &Row) -> Result<InstanceRow> {
             write_enabled_until: row.opt_time("instances.write_enabled_until")?,
             checked_at: row.opt_time("instances.checked_at")?,
             rpc,
-            container: row.opt_text("instances.container")?,
-            addons: row.opt_text("instances.addons")?.map(PathBuf::from),
-            backups: row.opt_text("instances.backups")?.map(PathBuf::from),
-            postgres: row.bool("instances.has_postgres")?,
+            host: host(row)?,
             posthog,
             // The registry knows better; whoever does not ask it takes the safe side.
             ruled: true,
@@ -69,6 +66,89 @@ pub(crate) fn read(row: &Row) -> Result<InstanceRow> {
     })
 }
 
+fn host(row: &Row) -> Result<Host> {
+    let server = row.parsed("instances.server_id")?;
+    let docker = match row.opt_text("servers.docker")? {
+        None => None,
+        Some(endpoint) => Some(DockerConnection { server, endpoint, generation: row.int("servers.server_generation")? }),
+    };
+    let addons: Vec<AddonsFolder> = match row.opt_text("instances.addons")? {
+        None => Vec::new(),
+        Some(text) => serde_json::from_str(&text).map_err(|e| StoreError::corrupt("instances.addons", e))?,
+    };
+    let postgres = if row.bool("instances.has_postgres")? {
+        Some(PostgresConnection {
+            login: row.opt_text("instances.postgres_login")?.unwrap_or_default(),
+            ca: row.opt_text("instances.postgres_ca")?,
+            reader: row.bool("instances.has_reader")?,
+            writer: row.bool("instances.has_writer")?,
+        })
+    } else {
+        None
+    };
+    Ok(Host {
+        docker,
+        container: row.opt_text("instances.container")?,
+        addons,
+        backups: row.opt_text("instances.backups")?.map(PathBuf::from),
+        postgres,
+        neighbours: Arc::default(),
+    })
+}
+
+/// Tells every instance which others work on its host reaches: those in the same container, with addons in the same folder of
+/// ocore's own machine, or with the same login to the same database server. `of` gives the endpoint that counts, one for all spellings.
+pub(crate) fn acquaint(instances: &mut [Instance]) {
+    let seen: Vec<Neighbour> = instances.iter().map(|i| neighbour(i, Common::Container)).collect();
+    let known: Vec<(Option<(String, String)>, Vec<PathBuf>, Option<String>)> = instances
+        .iter()
+        .map(|i| {
+            let container = i.host.docker.as_ref().zip(i.host.container.as_ref()).map(|(d, c)| (normal(&d.endpoint), c.clone()));
+            let folders = i.host.addons.iter().filter_map(|f| match f {
+                AddonsFolder::Local(path) => Some(path.clone()),
+                AddonsFolder::Container(_) => None,
+            });
+            let login = i.host.postgres.as_ref().map(|p| p.login.to_lowercase()).filter(|l| !l.is_empty());
+            (container, folders.collect(), login)
+        })
+        .collect();
+    for (at, instance) in instances.iter_mut().enumerate() {
+        let Some((container, folders, login)) = known.get(at) else { continue };
+        if container.is_none() && folders.is_empty() && login.is_none() {
+            continue;
+        }
+        let common = |(other, (its, theirs, logs)): (usize, &(Option<(String, String)>, Vec<PathBuf>, Option<String>))| {
+            if other == at {
+                return None;
+            }
+            let nested = || folders.iter().any(|a| theirs.iter().any(|b| a.starts_with(b) || b.starts_with(a)));
+            let common = if container.is_some() && container == its {
+                Common::Container
+            } else if nested() {
+                Common::Addons
+            } else if login.is_some() && login == logs {
+                Common::DatabaseLogin
+            } else {
+                return None;
+            };
+            seen.get(other).map(|n| Neighbour { common, ..n.clone() })
+        };
+        instance.host.neighbours = known.iter().enumerate().filter_map(common).collect();
+    }
+}
+
+fn neighbour(i: &Instance, common: Common) -> Neighbour {
+    Neighbour {
+        slug: Arc::clone(&i.slug),
+        org: i.org,
+        common,
+        environment: i.environment,
+        state: i.state,
+        write_enabled: i.write_enabled,
+        write_enabled_until: i.write_enabled_until,
+    }
+}
+
 /// The one statement that reads instances; what is none does not limit.
 pub(crate) async fn rows(
     on: impl Into<On<'_>>,
@@ -78,7 +158,9 @@ pub(crate) async fn rows(
 ) -> Result<Vec<Row>> {
     let sql = "SELECT i.id, i.org_id, i.server_id, s.name AS server_name, i.slug, i.name, i.url, i.database, i.environment, i.state, \
                i.health, i.version, i.edition, i.write_enabled, i.write_enabled_until, i.checked_at, i.container, i.addons, i.backups, \
-               (i.postgres_url IS NOT NULL) AS has_postgres, i.posthog_url, i.posthog_project, i.concurrency, i.generation, i.created_at, i.updated_at, \
+               (i.postgres_url IS NOT NULL) AS has_postgres, i.postgres_login, i.postgres_ca, \
+               (i.postgres_reader IS NOT NULL) AS has_reader, (i.postgres_writer IS NOT NULL) AS has_writer, \
+               s.docker, s.generation AS server_generation, i.posthog_url, i.posthog_project, i.concurrency, i.generation, i.created_at, i.updated_at, \
                c.id AS credential_id, c.login, c.dialect, c.refused_at, c.generation AS credential_generation \
                FROM instances i JOIN servers s ON s.id = i.server_id \
                LEFT JOIN credentials c ON c.instance_id = i.id AND c.is_default \
@@ -122,7 +204,7 @@ pub struct NewInstance {
     pub environment: Environment,
     pub write_enabled: bool,
     pub container: Option<String>,
-    pub addons: Option<PathBuf>,
+    pub addons: Vec<AddonsFolder>,
     pub backups: Option<PathBuf>,
     pub concurrency: u32,
 }
@@ -151,7 +233,7 @@ pub async fn create(tx: &mut Tx, new: &NewInstance, sources: &Sources) -> Result
             new.write_enabled,
             endpoint,
             new.container.as_ref(),
-            path(new.addons.as_ref())?,
+            folders(&new.addons)?,
             path(new.backups.as_ref())?,
             new.concurrency,
             now,
@@ -169,7 +251,7 @@ pub async fn create(tx: &mut Tx, new: &NewInstance, sources: &Sources) -> Result
 /// As [`create`].
 pub async fn save(tx: &mut Tx, row: &InstanceRow, fresh: bool, now: Timestamp) -> Result<()> {
     let i = &row.instance;
-    let endpoint = claim(tx, i.org, i.server, i.container.as_deref()).await?;
+    let endpoint = claim(tx, i.org, i.server, i.host.container.as_deref()).await?;
     tx.execute(
         "UPDATE instances SET name = $3, url = $4, database = $5, environment = $6, state = $7, write_enabled = $8, \
          write_enabled_until = $9, checked_at = $10, container_endpoint = $11, container = $12, addons = $13, backups = $14, \
@@ -186,9 +268,9 @@ pub async fn save(tx: &mut Tx, row: &InstanceRow, fresh: bool, now: Timestamp) -
             i.write_enabled_until,
             i.checked_at,
             endpoint,
-            i.container.as_ref(),
-            path(i.addons.as_ref())?,
-            path(i.backups.as_ref())?,
+            i.host.container.as_ref(),
+            folders(&i.host.addons)?,
+            path(i.host.backups.as_ref())?,
             i.concurrency,
             i64::from(fresh),
             now,
@@ -240,23 +322,25 @@ pub async fn delete(tx: &mut Tx, org: OrgId, id: InstanceId, now: Timestamp) -> 
 
 const POSTGRES_URL: (&str, &str) = ("instances", "postgres_url");
 
-/// Seals and stores the address of the instance's own database, or removes it.
+/// Seals and stores the address of the instance's own database, or removes it; `login` is `user@host:port` of it. ocore's own
+/// logins belong to the address: another one has none.
 pub async fn set_postgres_url(
     tx: &mut Tx,
     vault: &Vault,
     org: OrgId,
     id: InstanceId,
-    url: Option<&kernel::SecretString>,
+    url: Option<(&kernel::SecretString, &str)>,
     now: Timestamp,
 ) -> Result<bool> {
     use kernel::ExposeSecret as _;
     let row = id.to_string();
     let place = Place { table: POSTGRES_URL.0, column: POSTGRES_URL.1, row: &row };
-    let sealed = url.map(|u| vault.seal(place, u.expose_secret().as_bytes())).transpose()?;
+    let sealed = url.map(|(u, _)| vault.seal(place, u.expose_secret().as_bytes())).transpose()?;
     let changed = tx
         .execute(
-            "UPDATE instances SET postgres_url = $3, generation = generation + 1, updated_at = $4 WHERE id = $1 AND org_id = $2",
-            args![id, org, sealed, now],
+            "UPDATE instances SET postgres_url = $3, postgres_login = $4, postgres_reader = NULL, postgres_writer = NULL, \
+             generation = generation + 1, updated_at = $5 WHERE id = $1 AND org_id = $2",
+            args![id, org, sealed, url.map(|(_, login)| login), now],
         )
         .await?;
     events::write(tx, Change::Instance, Some(org), id, now).await?;
@@ -275,6 +359,77 @@ pub async fn postgres_url(
     let id = id.to_string();
     let place = Place { table: POSTGRES_URL.0, column: POSTGRES_URL.1, row: &id };
     Ok(Some(vault.open_text(place, &row.bytes("instances.postgres_url")?)?))
+}
+
+/// The certificates that the database server's must lead to, or none.
+pub async fn set_postgres_ca(tx: &mut Tx, org: OrgId, id: InstanceId, ca: Option<&str>, now: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE instances SET postgres_ca = $3, generation = generation + 1, updated_at = $4 WHERE id = $1 AND org_id = $2",
+        args![id, org, ca, now],
+    )
+    .await?;
+    events::write(tx, Change::Instance, Some(org), id, now).await
+}
+
+/// A login of ocore's own in an instance's database.
+#[derive(Debug, Clone)]
+pub struct SqlLogin {
+    pub user: String,
+    pub password: kernel::SecretString,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Sealed {
+    user: String,
+    password: String,
+}
+const READER: (&str, &str) = ("instances", "postgres_reader");
+const WRITER: (&str, &str) = ("instances", "postgres_writer");
+
+/// Seals and stores ocore's own logins in the instance's database, or removes them.
+pub async fn set_sql_logins(
+    tx: &mut Tx,
+    vault: &Vault,
+    org: OrgId,
+    id: InstanceId,
+    (reader, writer): (Option<&SqlLogin>, Option<&SqlLogin>),
+    now: Timestamp,
+) -> Result<()> {
+    use kernel::ExposeSecret as _;
+    let row = id.to_string();
+    let seal = |login: Option<&SqlLogin>, (table, column)| {
+        let Some(login) = login else { return Ok(None) };
+        let sealed = Sealed { user: login.user.clone(), password: login.password.expose_secret().to_owned() };
+        let text = serde_json::to_string(&sealed).map_err(|e| StoreError::corrupt(column, e))?;
+        Ok::<_, StoreError>(Some(vault.seal(Place { table, column, row: &row }, text.as_bytes())?))
+    };
+    let (reader, writer) = (seal(reader, READER)?, seal(writer, WRITER)?);
+    tx.execute(
+        "UPDATE instances SET postgres_reader = $3, postgres_writer = $4, generation = generation + 1, updated_at = $5 \
+         WHERE id = $1 AND org_id = $2",
+        args![id, org, reader, writer, now],
+    )
+    .await?;
+    events::write(tx, Change::Instance, Some(org), id, now).await
+}
+
+/// One of ocore's own logins in the instance's database, opened.
+pub async fn sql_login(
+    on: impl Into<On<'_>>,
+    vault: &Vault,
+    org: OrgId,
+    id: InstanceId,
+    writer: bool,
+) -> Result<Option<SqlLogin>> {
+    let sql = "SELECT postgres_reader, postgres_writer FROM instances WHERE id = $1 AND org_id = $2";
+    let Some(found) = on.into().fetch_optional(sql, args![id, org]).await? else { return Ok(None) };
+    let (table, column) = if writer { WRITER } else { READER };
+    let sealed = found.opt_bytes(if writer { "instances.postgres_writer" } else { "instances.postgres_reader" })?;
+    let Some(sealed) = sealed else { return Ok(None) };
+    let row = id.to_string();
+    let text = vault.open_text(Place { table, column, row: &row }, &sealed)?;
+    let login: Sealed =
+        serde_json::from_str(kernel::ExposeSecret::expose_secret(&text)).map_err(|e| StoreError::corrupt(column, e))?;
+    Ok(Some(SqlLogin { user: login.user, password: login.password.into() }))
 }
 
 const POSTHOG_KEY: (&str, &str) = ("instances", "posthog_key");
@@ -360,7 +515,14 @@ fn normal(endpoint: &str) -> String {
     }
 }
 
+fn folders(folders: &[AddonsFolder]) -> Result<Option<String>> {
+    if folders.is_empty() {
+        return Ok(None);
+    }
+    serde_json::to_string(folders).map(Some).map_err(|e| StoreError::corrupt("instances.addons", e))
+}
+
 fn path(path: Option<&PathBuf>) -> Result<Option<String>> {
-    path.map(|p| p.to_str().map(str::to_owned).ok_or_else(|| StoreError::corrupt("instances.addons", "the path is not UTF-8")))
+    path.map(|p| p.to_str().map(str::to_owned).ok_or_else(|| StoreError::corrupt("instances.backups", "the path is not UTF-8")))
         .transpose()
 }

@@ -322,7 +322,7 @@ mod tests {
             environment: Environment::Staging,
             write_enabled: true,
             container: None,
-            addons: None,
+            addons: Vec::new(),
             backups: None,
             concurrency: 4,
         };

@@ -27,6 +27,7 @@ migrations! {
     5 "0005_operations",
     6 "0006_policy",
     7 "0007_cooldowns",
+    8 "0008_host",
 }
 
 fn build(engine: Engine) -> Migrator {

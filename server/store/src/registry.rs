@@ -314,16 +314,18 @@ async fn read(db: &Db, sources: &Sources, base: Instant, known: Option<&Arc<Summ
         resources_of.entry(resource.org).or_default().push(resource);
     }
     let mut common = HashMap::new();
-    for mut row in legible(&instance_rows, instances::read) {
-        let (id, org) = (row.instance.id, row.instance.org);
+    let mut found: Vec<Instance> = legible(&instance_rows, instances::read).map(|row| row.instance).collect();
+    instances::acquaint(&mut found);
+    for mut instance in found {
+        let (id, org) = (instance.id, instance.org);
         let without = orgs.get(&org).map_or(WithoutResource::Refuse, |o| o.without_resource);
         let applying = resources_of.get(&org).into_iter().flatten().filter(|r| r.instance.is_none_or(|i| i == id));
         let rules = Rules::combine(applying.map(|r| (r.model.as_str(), &r.rule)), &BTreeMap::new(), without);
-        row.instance.ruled = rules.is_some();
+        instance.ruled = rules.is_some();
         if let Some(rules) = rules {
             common.insert(id, Arc::new(rules));
         }
-        instances_of.entry(org).or_default().push(Arc::new(row.instance));
+        instances_of.entry(org).or_default().push(Arc::new(instance));
     }
     let mut own_of: HashMap<KeyId, OwnCredentials> = HashMap::new();
     for own in legible(&own_rows, credentials::read_own) {

@@ -1,11 +1,12 @@
 //! Hosts that run Odoo. Endpoints and paths are for operators alone.
 use std::path::PathBuf;
 
-use kernel::{OrgId, Server, ServerId, Sources};
+use kernel::{ExposeSecret as _, OrgId, SecretString, Server, ServerId, Sources};
 
 use crate::{
     On, Result, Row, StoreError, Tx, args,
     events::{self, Change},
+    vault::{Place, Vault},
 };
 
 pub(crate) fn read(row: &Row) -> Result<Server> {
@@ -15,6 +16,7 @@ pub(crate) fn read(row: &Row) -> Result<Server> {
         name: row.text("servers.name")?,
         docker: row.opt_text("servers.docker")?,
         path_roots: row.json("servers.path_roots")?,
+        generation: row.int("servers.generation")?,
     })
 }
 
@@ -36,6 +38,48 @@ pub async fn by_name(on: impl Into<On<'_>>, org: OrgId, name: &str) -> Result<Op
 pub async fn find(on: impl Into<On<'_>>, org: OrgId, id: ServerId) -> Result<Option<Server>> {
     let row = on.into().fetch_optional("SELECT * FROM servers WHERE org_id = $1 AND id = $2", args![org, id]).await?;
     row.as_ref().map(read).transpose()
+}
+
+const DOCKER_SECRET: (&str, &str) = ("servers", "docker_secret");
+
+/// Writes what an operator may change of a server.
+pub async fn save(tx: &mut Tx, server: &Server, now: kernel::Timestamp) -> Result<()> {
+    let roots = serde_json::to_string(&server.path_roots).map_err(|e| StoreError::corrupt("servers.path_roots", e))?;
+    tx.execute(
+        "UPDATE servers SET docker = $3, path_roots = $4, generation = generation + 1, updated_at = $5 WHERE id = $1 AND org_id = $2",
+        args![server.id, server.org, server.docker.as_deref(), roots, now],
+    )
+    .await?;
+    events::write(tx, Change::Server, Some(server.org), server.id, now).await
+}
+
+/// Seals and stores what TLS or ssh to the Docker endpoint needs, or removes it.
+pub async fn set_docker_secret(
+    tx: &mut Tx,
+    vault: &Vault,
+    org: OrgId,
+    id: ServerId,
+    secret: Option<&SecretString>,
+    now: kernel::Timestamp,
+) -> Result<()> {
+    let row = id.to_string();
+    let place = Place { table: DOCKER_SECRET.0, column: DOCKER_SECRET.1, row: &row };
+    let sealed = secret.map(|s| vault.seal(place, s.expose_secret().as_bytes())).transpose()?;
+    tx.execute(
+        "UPDATE servers SET docker_secret = $3, generation = generation + 1, updated_at = $4 WHERE id = $1 AND org_id = $2",
+        args![id, org, sealed, now],
+    )
+    .await?;
+    events::write(tx, Change::Server, Some(org), id, now).await
+}
+
+/// What TLS or ssh to the Docker endpoint needs, opened.
+pub async fn docker_secret(on: impl Into<On<'_>>, vault: &Vault, org: OrgId, id: ServerId) -> Result<Option<SecretString>> {
+    let sql = "SELECT docker_secret FROM servers WHERE id = $1 AND org_id = $2 AND docker_secret IS NOT NULL";
+    let Some(row) = on.into().fetch_optional(sql, args![id, org]).await? else { return Ok(None) };
+    let id = id.to_string();
+    let place = Place { table: DOCKER_SECRET.0, column: DOCKER_SECRET.1, row: &id };
+    Ok(Some(vault.open_text(place, &row.bytes("servers.docker_secret")?)?))
 }
 
 /// # Errors

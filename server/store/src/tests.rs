@@ -41,7 +41,7 @@ fn instance(org: OrgId, server: ServerId, slug: &str, database: &str) -> NewInst
         environment: Environment::Staging,
         write_enabled: true,
         container: None,
-        addons: None,
+        addons: Vec::new(),
         backups: Some("/srv/backups".into()),
         concurrency: 4,
     }
@@ -84,8 +84,8 @@ async fn what_is_written_is_found_by_its_organization_alone() {
         let found = instances::by_slug(&t.db, w.org, "prod").await.unwrap().unwrap();
         assert_eq!(found.name, "PROD");
         assert_eq!(found.instance.server_name, "one");
-        assert_eq!(found.instance.backups.as_deref(), Some(std::path::Path::new("/srv/backups")));
-        assert!(found.instance.rpc.is_none() && !found.instance.postgres && found.instance.generation == 1);
+        assert_eq!(found.instance.host.backups.as_deref(), Some(std::path::Path::new("/srv/backups")));
+        assert!(found.instance.rpc.is_none() && found.instance.host.postgres.is_none() && found.instance.generation == 1);
         assert!(instances::find(&t.db, w.other, w.instance).await.unwrap().is_none());
         assert!(instances::by_slug(&t.db, w.other, "prod").await.unwrap().is_none());
         assert!(servers::find(&t.db, w.other, w.server).await.unwrap().is_none());
@@ -193,7 +193,7 @@ async fn a_container_belongs_to_one_organization() {
         assert_eq!(instances::container_owner(&t.db, "unix:///var/run/docker.sock", "odoo").await.unwrap(), Some(w.org));
         let mut tx = t.begin().await.unwrap();
         let mut row = instances::find(&mut tx, w.org, a).await.unwrap().unwrap();
-        row.instance.container = None;
+        row.instance.host.container = None;
         instances::save(&mut tx, &row, true, s.now()).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(
@@ -245,9 +245,11 @@ async fn credentials_are_sealed_and_a_refused_one_waits_for_a_change() {
 
         let mut tx = t.begin().await.unwrap();
         let url = SecretString::from("postgres://odoo:hunter2@db/prod");
-        assert!(instances::set_postgres_url(&mut tx, &vault, w.org, w.instance, Some(&url), s.now()).await.unwrap());
+        assert!(
+            instances::set_postgres_url(&mut tx, &vault, w.org, w.instance, Some((&url, "odoo@db:5432")), s.now()).await.unwrap()
+        );
         tx.commit().await.unwrap();
-        assert!(instances::find(&t.db, w.org, w.instance).await.unwrap().unwrap().instance.postgres);
+        assert!(instances::find(&t.db, w.org, w.instance).await.unwrap().unwrap().instance.host.postgres.is_some());
         let opened = store.postgres_url(w.org, w.instance).await.unwrap().unwrap();
         assert_eq!(opened.expose_secret(), url.expose_secret());
         assert!(store.postgres_url(w.other, w.instance).await.unwrap().is_none());

@@ -332,6 +332,10 @@ pub struct Directory {
 
 /// The ways out of a call, each bound to its tenant, instance and scope. Dispatch opens those that the tool's category works with.
 pub struct Handles {
+    /// Or why there is none.
+    pub sql: Option<std::result::Result<backends::postgres::Reader, Refusal>>,
+    /// Or why there is none.
+    pub container: Option<std::result::Result<backends::docker::Reader, Refusal>>,
     /// Or why there is none, said when a tool asks for it.
     pub odoo: std::result::Result<backends::odoo::Reader, Refusal>,
     pub knowledge: Option<store::knowledge::Knowledge>,
@@ -345,7 +349,7 @@ impl Handles {
     /// No way out at all.
     pub fn none() -> Self {
         let odoo = Err(refusal(Code::NotConfigured, "none"));
-        Self { odoo, knowledge: None, ledger: None, cooldowns: None, posthog: None }
+        Self { sql: None, container: None, odoo, knowledge: None, ledger: None, cooldowns: None, posthog: None }
     }
 }
 
@@ -403,11 +407,15 @@ impl ReadCx {
     }
     /// For tools of the category monitoring.
     pub fn posthog(&self) -> Result<&backends::posthog::Reader> {
-        let posthog = self.handles.posthog.as_ref();
-        posthog
-            .ok_or_else(|| Fault::failed("a tool of another category asked for PostHog"))?
-            .as_ref()
-            .map_err(|why| why.clone().into())
+        opened(self.handles.posthog.as_ref(), "PostHog")
+    }
+    /// For tools of the category sql.
+    pub fn sql(&self) -> Result<&backends::postgres::Reader> {
+        opened(self.handles.sql.as_ref(), "SQL")
+    }
+    /// For tools of the categories metadata, modules, reports, shell and system.
+    pub fn container(&self) -> Result<&backends::docker::Reader> {
+        opened(self.handles.container.as_ref(), "the container")
     }
     pub fn directory(&self) -> &Directory {
         &self.directory
@@ -429,6 +437,13 @@ impl ReadCx {
         self.progress.send_replace(Progress { done, total: Some(total), text: String::new() });
     }
 }
+fn opened<'a, T>(handle: Option<&'a std::result::Result<T, Refusal>>, what: &'static str) -> Result<&'a T> {
+    handle
+        .ok_or_else(|| Fault::failed(format!("a tool of another category asked for {what}")))?
+        .as_ref()
+        .map_err(|why| why.clone().into())
+}
+
 /// Same verbs, and the writing ones. Needs both proofs: the permit for writing and the committed audit row.
 pub struct WriteCx {
     read: ReadCx,
@@ -455,10 +470,22 @@ impl WriteCx {
             None => Ok(()),
         }
     }
-    pub fn odoo(&self) -> Result<&backends::odoo::Writer> {
-        if self.permit.changes() != Changes::Instance {
-            return Err(Fault::failed("a tool that declared another kind of change asked for the instance"));
+    fn of_the_instance(&self) -> Result<()> {
+        if self.permit.changes() == Changes::Instance {
+            return Ok(());
         }
+        Err(Fault::failed("a tool that declared another kind of change asked for the instance"))
+    }
+    pub fn sql(&self) -> Result<backends::postgres::Writer> {
+        self.of_the_instance()?;
+        Ok(backends::postgres::Writer::new(self.read.sql()?.clone(), &self.permit))
+    }
+    pub fn container(&self) -> Result<backends::docker::Writer> {
+        self.of_the_instance()?;
+        Ok(backends::docker::Writer::new(self.read.container()?.clone(), &self.permit))
+    }
+    pub fn odoo(&self) -> Result<&backends::odoo::Writer> {
+        self.of_the_instance()?;
         self.odoo.as_ref().map_err(|why| why.clone().into())
     }
     pub fn knowledge(&self) -> Result<store::knowledge::KnowledgeWriter> {

@@ -17,7 +17,9 @@ mod module_graph;
 mod module_ops;
 mod module_removal;
 mod posthog;
+mod python;
 mod schema;
+
 mod users;
 
 use contract::Tool;

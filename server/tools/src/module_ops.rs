@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use backends::odoo::{ModuleEnd, ModuleOperation, ModuleState, Writer, unknown_module};
+use backends::{
+    docker,
+    odoo::{ModuleEnd, ModuleOperation, ModuleState, Writer, unknown_module},
+};
 use kernel::{CallId, Code, Fault, Progress, Refusal, Result, TimeDelta, Timestamp, parse_time, refusal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -349,7 +352,10 @@ async fn begin(cx: &WriteCx, ledger: &LedgerWriter, call: CallId, operation: Mod
     let journal = Journal { call, started, before, on_top: work.on_top.clone() };
     let journal = serde_json::to_value(&journal).map_err(|_| Fault::failed("the journal of a module operation"))?;
     let sent = match cx.checkpoint(&journal).await {
-        Ok(()) => work.operate(odoo, &ids).await,
+        Ok(()) => match WriteCx::container(cx) {
+            Ok(container) => work.operate_in_container(&container, &mut notes).await,
+            Err(_) => work.operate(odoo, &ids).await,
+        },
         Err(fault) => Err(fault),
     };
     let end = match sent {
@@ -429,6 +435,48 @@ impl Work<'_> {
         Err(Fault::failed("the attempts of a module operation"))
     }
 
+    /// Has Odoo's own command line do it in the container: no limit of a worker ends it, and changed code is loaded.
+    async fn operate_in_container(&self, container: &docker::Writer, notes: &mut Vec<String>) -> Result<ModuleEnd> {
+        let operation = match self.operation {
+            ModuleOperation::Install => docker::Operation::Install,
+            ModuleOperation::Upgrade => docker::Operation::Upgrade,
+            ModuleOperation::Uninstall => docker::Operation::Uninstall,
+        };
+        self.say(format!("Odoo's command line works on it: {} {}", self.verb(), self.all()));
+        let within = Duration::from_secs(SECONDS).saturating_sub(RESERVE);
+        let mut progress = |p: docker::Progress| {
+            let text = format!("loading {}", p.module);
+            self.cx.report(Progress { done: p.number.into(), total: Some(p.of.into()), text });
+        };
+        let report = match container.modules(operation, self.names, within, &mut progress).await {
+            Ok(report) => report,
+            Err(Fault::Unknown { message, .. }) => return Ok(ModuleEnd::Lost(message.into_owned())),
+            Err(fault) => return Err(fault),
+        };
+        match &report.restarted {
+            Some(Ok(())) => notes.push(
+                "Code of these modules was newer than the server: the container was restarted and serves again.".to_owned(),
+            ),
+            Some(Err(why)) => notes.push(format!(
+                "The container was restarted, because code was newer than the server, and does not serve again: {why}"
+            )),
+            None if report.restart_needed => {
+                notes.push("Code of these modules is newer than the server: restart the container.".to_owned())
+            }
+            None => {}
+        }
+        for warning in report.warnings.iter().take(5) {
+            notes.push(format!("Odoo warned: {}", kernel::redact::text(&warning.message).chars().take(300).collect::<String>()));
+        }
+        Ok(match report.failure {
+            None => ModuleEnd::Answered,
+            Some(failure) => {
+                let of = failure.module.map(|m| format!("{m}: ")).unwrap_or_default();
+                ModuleEnd::Failed(kernel::redact::text(&format!("{of}{}", failure.message)))
+            }
+        })
+    }
+
     /// Finds out what became of it, writes it into the ledger, and tells.
     async fn settle(&self, end: ModuleEnd, mut notes: Vec<String>) -> Result<Done> {
         let odoo = self.cx.odoo()?;
@@ -480,10 +528,12 @@ impl Work<'_> {
             notes.push(left_marked(&left));
         }
         if self.operation == ModuleOperation::Upgrade {
-            notes.push(
-                "Data, views and tables are those of the files now. Python code that Odoo had loaded stays as it was until the server is restarted."
-                    .to_owned(),
-            );
+            if WriteCx::container(self.cx).is_err() {
+                notes.push(
+                    "Data, views and tables are those of the files now. Python code that Odoo had loaded stays as it was until the server is restarted."
+                        .to_owned(),
+                );
+            }
             let same = |name: &&String| {
                 let version = |m: &ModuleState| m.version.clone();
                 after.iter().find(|m| m.name == **name).and_then(version)

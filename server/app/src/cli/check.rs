@@ -48,6 +48,46 @@ pub async fn posthog(base: &Base, instance: &Instance, given: &PostHogUpdate) ->
     })
 }
 
+/// The ways beside RPC, and what was found of each; none where it is not set up.
+pub async fn ways(base: &Base, instance: &Instance) -> Vec<(&'static str, Option<Result<String>>)> {
+    let host = &instance.host;
+    let postgres = match &host.postgres {
+        None => None,
+        Some(connection) => Some(
+            async {
+                let address = base.postgres_address(instance).await?;
+                let version = base.postgres().check(&address, connection.ca.as_deref()).await?;
+                Ok(format!("PostgreSQL {version} answers"))
+            }
+            .await,
+        ),
+    };
+    let docker = match (&host.docker, &host.container) {
+        (Some(docker), Some(container)) => Some(
+            async {
+                let pool = base.docker();
+                let (version, problems) = pool.check(instance.org, docker).await?;
+                let said = pool.look(instance, docker, container).await?;
+                let problems = if problems.is_empty() { String::new() } else { format!("; {}", problems.join(" ")) };
+                Ok(format!("Docker {version} answers, {said}{problems}"))
+            }
+            .await,
+        ),
+        _ => None,
+    };
+    let posthog = match &instance.posthog {
+        None => None,
+        Some(connection) => Some(
+            base.posthog()
+                .check(Arc::new(instance.clone()), connection.clone(), None, Instant::now() + PATIENCE)
+                .await
+                .map(|()| "PostHog answers".to_owned())
+                .map_err(Failure::from),
+        ),
+    };
+    vec![("PostgreSQL", postgres), ("Container", docker), ("PostHog", posthog)]
+}
+
 async fn tried(pool: &Pool, instance: &Instance) -> Result<Check> {
     let found = pool.check(&Arc::new(instance.clone()), Instant::now() + PATIENCE).await?;
     Ok(Check { health: Health::Up, version: Some(found.version), edition: Some(found.edition), login: true })

@@ -52,6 +52,21 @@ pub fn prompt(name: &str) -> Result<SecretString> {
     Ok(text.into())
 }
 
+/// The content of a file that is no secret: certificates, known hosts.
+#[expect(clippy::disallowed_methods, reason = "a file that the operator names")]
+pub fn text_file(path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path).map_err(|e| Failure::because(&format!("{} cannot be read", path.display()), &e))?;
+    if text.trim().is_empty() || text.len() as u64 > LONGEST {
+        return Err(Failure::usage(format!("{} is empty, or too long for what it should hold.", path.display())));
+    }
+    Ok(text)
+}
+
+/// The content of a file with several lines that is a secret: a private key.
+pub fn key_file(path: &Path) -> Result<SecretString> {
+    text_file(path).map(Into::into)
+}
+
 /// The content of a file, without the line's end.
 #[expect(clippy::disallowed_methods, reason = "a secret that the operator keeps in a file")]
 pub fn file(path: &Path) -> Result<SecretString> {

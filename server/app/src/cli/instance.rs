@@ -5,8 +5,12 @@ use admin::{
     instances::{self, Check, Guard, InstanceRow, InstanceUpdate, Login, NewInstance},
     posthog::PostHogUpdate,
 };
+use backends::postgres::{Address, SqlLogin};
 use clap::{Args, Subcommand};
-use kernel::{CredentialId, Environment, Health, InstanceId, InstanceState, RpcConnection, RpcDialect, ServerId, time_text};
+use kernel::{
+    AddonsFolder, CredentialId, Environment, Health, InstanceId, InstanceState, PostgresConnection, RpcConnection, RpcDialect,
+    ServerId, time_text,
+};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -29,8 +33,10 @@ pub enum Instance {
     },
     /// Shows one instance
     Show { slug: String },
-    /// Signs in to the instance and notes what it found
+    /// Signs in to the instance and notes what it found; tries the connections to its host too
     Check { slug: String },
+    /// Gives ocore two logins of its own in the instance's database: one that reads what it should, one for changes
+    SqlRole(SqlRole),
     /// Changes an instance; an empty value removes a container, folder, login or PostHog
     Update(Update),
     /// Removes an instance from the registry; Odoo itself is not touched
@@ -99,12 +105,30 @@ pub struct Host {
     /// Reads that URL from standard input
     #[arg(long)]
     postgres_url_stdin: bool,
-    /// The folder of the instance's own addons
+    /// A file with the certificates (PEM) that the database server's must lead to, for ?sslmode=verify-full
+    #[arg(long, value_name = "FILE")]
+    postgres_ca_file: Option<PathBuf>,
+    /// A folder of the instance's own addons, on this machine or, as container:/path, in its container; may be given several times
     #[arg(long, value_name = "DIR")]
-    addons: Option<PathBuf>,
+    addons: Vec<String>,
     /// The folder for its backups
     #[arg(long, value_name = "DIR")]
     backups: Option<PathBuf>,
+}
+
+impl Host {
+    /// What an empty value alone says: no folder at all.
+    fn addons(&self) -> Result<Vec<AddonsFolder>> {
+        if let [one] = self.addons.as_slice()
+            && one.is_empty()
+        {
+            return Ok(Vec::new());
+        }
+        self.addons.iter().map(|folder| folder.parse().map_err(|e: String| Failure::usage(format!("{e}.")))).collect()
+    }
+    fn ca(&self) -> Result<Option<String>> {
+        self.postgres_ca_file.as_deref().map(input::text_file).transpose()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -198,6 +222,7 @@ impl Instance {
                 Ok(Shown::new(text(&row), json(&row)))
             }
             Self::Check { slug } => check_now(given, &slug).await,
+            Self::SqlRole(roles) => roles.run(given).await,
             Self::Update(update) => update.run(given).await,
             Self::Delete { slug, yes } => {
                 input::confirmed(yes, &format!("Remove {slug} and its stored logins? Keys that name it stop working on it."))?;
@@ -262,6 +287,7 @@ impl Create {
     async fn run(self, given: &Given) -> Result<Shown> {
         let secrets = Secrets::read(given, self.login.as_deref(), self.secret_stdin, &self.host, &self.posthog)?;
         let posthog = self.posthog.update(secrets.posthog)?.flatten();
+        let (addons, postgres_ca) = (self.host.addons()?, self.host.ca()?);
         let (_, base) = given.open().await?;
         let login = self.login.zip(secrets.login).map(|(login, secret)| Login { login, secret, dialect: self.dialect });
         let new = NewInstance {
@@ -275,9 +301,10 @@ impl Create {
             write_enabled: self.write_enabled,
             login,
             postgres_url: secrets.postgres,
+            postgres_ca,
             posthog,
             container: self.host.container,
-            addons: self.host.addons,
+            addons,
             backups: self.host.backups,
             concurrency: self.concurrency,
         };
@@ -341,10 +368,7 @@ fn unregistered(base: &Base, new: &NewInstance) -> Result<kernel::Instance> {
             refused: false,
             generation: 1,
         }),
-        container: None,
-        addons: None,
-        backups: None,
-        postgres: false,
+        host: kernel::Host::default(),
         posthog: None,
         ruled: false,
         concurrency: 4,
@@ -383,7 +407,8 @@ impl Update {
             && !secret_stdin
             && concurrency.is_none()
             && host.container.is_none()
-            && host.addons.is_none()
+            && host.addons.is_empty()
+            && host.postgres_ca_file.is_none()
             && host.backups.is_none()
             && host.postgres_url_file.is_none()
             && !host.postgres_url_stdin
@@ -398,6 +423,8 @@ impl Update {
         }
         let secrets = Secrets::read(given, login.as_deref(), secret_stdin, &host, &posthog)?;
         let posthog = posthog.update(secrets.posthog)?;
+        let addons = if host.addons.is_empty() { None } else { Some(host.addons()?) };
+        let postgres_ca = host.ca()?.map(Some);
         let (_, base) = given.open().await?;
         let old = instances::show(&base.admin, &base.by, &slug).await?;
         let new_login = match (login, secrets.login) {
@@ -427,9 +454,10 @@ impl Update {
             }),
             login: new_login,
             postgres_url: secrets.postgres.map(Some),
+            postgres_ca,
             posthog,
             container: host.container.map(empty),
-            addons: host.addons.map(folder),
+            addons,
             backups: host.backups.map(folder),
             concurrency,
         };
@@ -496,9 +524,31 @@ async fn check_now(given: &Given, slug: &str) -> Result<Shown> {
     };
     instances::record_check(&base.admin, i.org, i.id, &noted).await?;
     let found = checked?;
+    let ways = check::ways(&base, i).await;
     let row = instances::show(&base.admin, &base.by, slug).await?;
     base.close().await;
-    Ok(Shown::new(format!("{slug}: {}, the login works.", odoo(&found)), json(&row)))
+    let mut lines = vec![format!("{slug}: {}, the login works.", odoo(&found))];
+    let mut value = json(&row);
+    let mut shown = serde_json::Map::new();
+    for (way, result) in ways {
+        match result {
+            None => {
+                shown.insert(way.into(), json!({ "state": "not set up" }));
+            }
+            Some(Ok(text)) => {
+                lines.push(format!("{way}: {text}"));
+                shown.insert(way.into(), json!({ "state": "works", "found": text }));
+            }
+            Some(Err(failure)) => {
+                lines.push(format!("{way}: {} {}", failure.message, failure.next));
+                shown.insert(way.into(), json!({ "state": "fails", "message": failure.message, "next": failure.next }));
+            }
+        }
+    }
+    if let Some(map) = value.as_object_mut() {
+        map.insert("connections".into(), shown.into());
+    }
+    Ok(Shown::new(lines.join("\n"), value))
 }
 
 async fn list(given: &Given, org: Option<&str>) -> Result<Shown> {
@@ -528,6 +578,92 @@ async fn list(given: &Given, org: Option<&str>) -> Result<Shown> {
     Ok(Shown::new(text, rows.iter().map(json).collect()))
 }
 
+/// ocore's own logins in an instance's database.
+#[derive(Debug, Args)]
+pub struct SqlRole {
+    slug: String,
+    /// A file that holds the PostgreSQL URL of who may make roles: a superuser, or the database's owner with CREATEROLE [default: the
+    /// instance's own]
+    #[arg(long, value_name = "FILE", conflicts_with = "admin_url_stdin")]
+    admin_url_file: Option<PathBuf>,
+    /// Reads that URL from standard input
+    #[arg(long)]
+    admin_url_stdin: bool,
+    /// Leaves every role of the database what PostgreSQL gives it by itself: temporary tables, large objects and the like
+    #[arg(long)]
+    no_harden: bool,
+    /// Removes the logins instead
+    #[arg(long)]
+    remove: bool,
+}
+impl SqlRole {
+    async fn run(self, given: &Given) -> Result<Shown> {
+        let url = match (&self.admin_url_file, self.admin_url_stdin) {
+            (Some(path), _) => Some(input::file(path)?),
+            (None, true) => Some(input::line("the PostgreSQL URL of who may make roles")?),
+            (None, false) => None,
+        };
+        let (_, base) = given.open().await?;
+        let admin = &base.admin;
+        let slug = self.slug.as_str();
+        let row = instances::show(admin, &base.by, slug).await?;
+        let i = &row.instance;
+        let own = base.postgres_address(i).await?;
+        let by = match &url {
+            Some(url) => Address::parse(url)?,
+            None => own.clone(),
+        };
+        if by.database() != i.database {
+            return Err(Failure::usage(format!("That URL names the database {}, and {slug} is {}.", by.database(), i.database))
+                .next("The roles are made in the instance's own database: end the URL with its name."));
+        }
+        let ca = i.host.postgres.as_ref().and_then(|p| p.ca.as_deref());
+        // Roles are the database server's, which may serve instances of other installations of ocore too.
+        let id = i.id.to_string().to_lowercase();
+        let id = id.get(id.len().saturating_sub(8)..).unwrap_or_default();
+        let name = |what: &str| format!("ocore_{}_{id}_{what}", slug.replace('-', "_"));
+        let (reader, writer) = (base.sql_login(name("read")), base.sql_login(name("write")));
+        let pool = base.postgres();
+        if self.remove {
+            instances::set_sql_logins(admin, &base.by, slug, None, None).await?;
+            pool.remove_roles(&by, ca, &[&reader.user, &writer.user]).await?;
+            base.close().await;
+            return Ok(Shown::new(
+                format!("{slug}: ocore's logins are removed; SQL is not run by roles of its own any more."),
+                json!({ "removed": [reader.user, writer.user] }),
+            ));
+        }
+        let random = || {
+            let mut salt = [0; 16];
+            admin.sources.random.fill(&mut salt);
+            salt
+        };
+        let findings = pool.make_roles(&by, ca, (&reader, &writer), [random(), random()], !self.no_harden).await?;
+        let stored = |login: &SqlLogin| instances::SqlLogin { user: login.user.clone(), password: login.password.clone() };
+        let row = instances::set_sql_logins(admin, &base.by, slug, Some(&stored(&reader)), Some(&stored(&writer))).await?;
+        base.close().await;
+        let mut lines = vec![format!("{slug}: SQL is read as {} and changed as {}.", reader.user, writer.user)];
+        for finding in &findings {
+            lines.push(format!("{} {}", if finding.serious { "Mend this: a login" } else { "To know: a login" }, finding.what));
+        }
+        lines.push("Run it again after modules were installed or upgraded: new columns are nobody's until then.".to_owned());
+        let mut value = json(&row);
+        if let Some(map) = value.as_object_mut() {
+            map.insert("findings".into(), json!(findings));
+        }
+        Ok(Shown::new(lines.join("\n"), value))
+    }
+}
+
+fn postgres_text(p: &PostgresConnection) -> String {
+    let how = match (p.reader, p.writer) {
+        (true, true) => "read and changed by logins of ocore's own",
+        (true, false) => "read by a login of ocore's own",
+        _ => "read with Odoo's own login; make better ones with ocore instance sql-role",
+    };
+    if p.login.is_empty() { how.to_owned() } else { format!("{}, {how}", p.login) }
+}
+
 /// `Odoo 19.0 community`, as far as it is known.
 fn odoo(found: &Check) -> String {
     let version = found.version.map_or_else(|| "Odoo".to_owned(), |v| format!("Odoo {v}"));
@@ -537,6 +673,7 @@ fn odoo(found: &Check) -> String {
 fn text(row: &InstanceRow) -> String {
     let i = &row.instance;
     let or = |value: Option<String>, none: &str| value.unwrap_or_else(|| none.to_owned());
+    let folders: Vec<String> = i.host.addons.iter().map(ToString::to_string).collect();
     let path = |p: &Option<PathBuf>| or(p.as_ref().map(|p| p.display().to_string()), "not set up");
     let writes = match (i.write_enabled, i.write_enabled_until) {
         (true, Some(until)) => format!("on until {}", time_text(until)),
@@ -561,11 +698,11 @@ fn text(row: &InstanceRow) -> String {
         ("Edition", or(i.edition.clone(), "unknown")),
         ("Login", or(login, "not set up")),
         ("Last login check", or(i.checked_at.map(time_text), "never passed")),
-        ("PostgreSQL", if i.postgres { "set up" } else { "not set up" }.into()),
+        ("PostgreSQL", or(i.host.postgres.as_ref().map(postgres_text), "not set up")),
         ("PostHog", or(i.posthog.as_ref().map(|p| format!("project {} at {}", p.project, p.url)), "not set up")),
-        ("Container", or(i.container.clone(), "not set up")),
-        ("Addons", path(&i.addons)),
-        ("Backups", path(&i.backups)),
+        ("Container", or(i.host.container.clone(), "not set up")),
+        ("Addons", or(Some(folders.join(", ")).filter(|f| !f.is_empty()), "not set up")),
+        ("Backups", path(&i.host.backups)),
         ("Calls at a time", i.concurrency.to_string()),
     ])
 }
@@ -590,11 +727,11 @@ fn json(row: &InstanceRow) -> Value {
         "dialect": i.rpc.as_ref().map(|r| r.dialect),
         "login_refused": i.rpc.as_ref().is_some_and(|r| r.refused),
         "checked_at": i.checked_at.map(time_text),
-        "postgres": i.postgres,
+        "postgres": i.host.postgres.as_ref().map(|p| json!({ "login": p.login, "reader": p.reader, "writer": p.writer })),
         "posthog": i.posthog.as_ref().map(|p| json!({ "url": p.url.as_str(), "project": p.project })),
-        "container": i.container,
-        "addons": i.addons,
-        "backups": i.backups,
+        "container": i.host.container,
+        "addons": i.host.addons,
+        "backups": i.host.backups,
         "concurrency": i.concurrency,
         "created_at": time_text(i.created_at),
         "updated_at": time_text(i.updated_at),

@@ -78,9 +78,9 @@ impl Info {
             mcp_write_enabled_until: instance.write_enabled_until.filter(|_| writable).map(time_text),
             connections: Connections {
                 rpc: instance.rpc.is_some(),
-                postgres: instance.postgres,
-                docker: instance.container.is_some(),
-                files: instance.addons.is_some(),
+                postgres: instance.host.postgres.is_some(),
+                docker: instance.host.container.is_some(),
+                files: !instance.host.addons.is_empty(),
                 posthog: instance.posthog.is_some(),
             },
             checked_at: instance.checked_at.map(time_text),

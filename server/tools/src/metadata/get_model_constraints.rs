@@ -1,10 +1,10 @@
-use backends::odoo::Constraint;
+use backends::{docker::PythonConstraint, odoo::Constraint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{self as tool, *};
 
-/// What Odoo's database checks for a model: checks, unique keys, foreign keys, indexes, and fields that may not be empty.
+/// What Odoo's database checks for a model: checks, unique keys, foreign keys, indexes, fields that may not be empty; and, where the instance has a container, what Python checks.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetModelConstraints {
@@ -17,10 +17,25 @@ pub struct Constraints {
     pub constraints: Vec<Listed>,
     /// Stored fields that may not be empty.
     pub required_fields: Vec<String>,
-    /// What is known of @api.constrains methods.
-    pub python_constraints: &'static str,
+    /// Methods with @api.constrains or @api.ondelete; absent where they could not be asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub python_constraints: Option<Vec<Python>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Python {
+    pub name: String,
+    /// constraint, or deletion: before records are deleted.
+    pub kind: String,
+    /// Whose change runs it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    pub module: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub doc: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Listed {
@@ -71,13 +86,38 @@ impl ReadTool for GetModelConstraints {
     async fn call(self, cx: &ReadCx) -> Result<Constraints> {
         let told = cx.odoo()?.model_constraints(&self.model).await?;
         let constraints: Vec<Listed> = told.constraints.into_iter().map(Listed::from).collect();
+        let mut notes = told.notes;
+        let python = match cx.container() {
+            Ok(container) => match container.constraints(&self.model).await {
+                Ok(found) => Some(found.unwrap_or_default()),
+                Err(fault) => {
+                    notes.push(format!("What Python checks could not be read: {}", fault.public().message));
+                    None
+                }
+            },
+            Err(_) => {
+                notes.push("What Python checks, Odoo tells to its shell alone, which needs a container connection. A write that violates one is refused in its words.".to_owned());
+                None
+            }
+        };
+        let python_constraints = python.map(|found| {
+            let one = |c: PythonConstraint| Python {
+                name: c.name,
+                kind: c.kind,
+                fields: c.fields,
+                module: c.module,
+                doc: c.doc,
+                source: c.source,
+            };
+            found.into_iter().map(one).collect()
+        });
         Ok(Constraints {
             model: self.model,
             count: constraints.len(),
             constraints,
             required_fields: told.required,
-            python_constraints: "not available: Odoo tells them to its shell alone, which needs a Docker connection. A write that violates one is refused in its words.",
-            notes: told.notes,
+            python_constraints,
+            notes,
         })
     }
 }

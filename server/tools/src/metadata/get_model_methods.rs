@@ -1,4 +1,4 @@
-use backends::odoo::Method;
+use backends::{docker, odoo::Method};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,12 +7,12 @@ use crate::{
     contract::{self as tool, *},
 };
 
-/// The methods of a model with signature, decorators (api), module and explanation. From Odoo 19 on.
+/// The methods of a model with signature, decorators (api), module and explanation. Before Odoo 19, and for private ones, by the instance's container.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetModelMethods {
     model: String,
-    /// Default true; private ones are not told over RPC
+    /// Those that start with _ too, which the container alone tells. Default true, but false on 19
     include_private: Option<bool>,
     /// Part of a name or explanation; parameters are explained when few are left
     #[serde(default)]
@@ -45,6 +45,9 @@ pub struct Listed {
     pub returns: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub raises: Vec<String>,
+    /// Modules whose definitions it replaces or calls, nearest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<String>,
 }
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Parameter {
@@ -92,6 +95,7 @@ fn told(methods: Vec<Method>, search: Option<&str>) -> Vec<Listed> {
                 .collect(),
             returns: if in_full { m.returns } else { String::new() },
             raises: if in_full { m.raises } else { Vec::new() },
+            overrides: Vec::new(),
             name: m.name,
             signature: m.signature,
             api: m.api,
@@ -100,13 +104,51 @@ fn told(methods: Vec<Method>, search: Option<&str>) -> Vec<Listed> {
         })
         .collect()
 }
+/// What Odoo's shell tells, which loads the model as the server does.
+fn of_shell(methods: Vec<docker::Method>) -> Vec<Listed> {
+    let in_full = methods.len() <= IN_FULL;
+    let brief = |doc: String| {
+        if in_full || doc.chars().count() <= BRIEF {
+            doc
+        } else {
+            format!("{}…", doc.chars().take(BRIEF).collect::<String>().trim_end())
+        }
+    };
+    let listed = |m: docker::Method| Listed {
+        name: m.name,
+        signature: m.signature,
+        api: m.decorators,
+        defined_in: m.module.clone(),
+        module: m.module,
+        doc: brief(m.doc),
+        overrides: m.overridden_in,
+        parameters: Vec::new(),
+        returns: String::new(),
+        raises: Vec::new(),
+    };
+    methods.into_iter().map(listed).collect()
+}
+
 impl ReadTool for GetModelMethods {
     type Answer = Methods;
     async fn call(self, cx: &ReadCx) -> Result<Methods> {
+        let by_rpc = cx.odoo()?.version().await?.major >= 19;
+        let private = self.include_private.unwrap_or(true);
+        // Odoo's own documentation where it has one, unless private ones are asked for by name.
+        let shell = !by_rpc || self.include_private == Some(true);
+        if shell && let Ok(container) = cx.container() {
+            // Which models the caller may know of is decided as for every other tool.
+            cx.odoo()?.scope().readable(&self.model)?;
+            let Some(found) = container.methods(&self.model, private, self.search.get()).await? else {
+                return Err(refusal(Code::NotFound, format!("There is no model {}.", self.model)).next("list_models names them.").into());
+            };
+            let methods = of_shell(found);
+            return Ok(Methods { model: self.model, count: methods.len(), methods, notes: Vec::new() });
+        }
         let methods = told(cx.odoo()?.model_methods(&self.model).await?, self.search.get());
         let mut notes = Vec::new();
-        if self.include_private.unwrap_or(true) {
-            notes.push("Public methods alone: Odoo tells private ones (_…) to its shell alone, which needs a Docker connection. Nobody calls those over RPC.".to_owned());
+        if private {
+            notes.push("Public methods alone: Odoo tells private ones (_…) to its shell alone, which needs a container connection: ask with include_private true once there is one. Nobody calls those over RPC.".to_owned());
         }
         Ok(Methods { model: self.model, count: methods.len(), methods, notes })
     }

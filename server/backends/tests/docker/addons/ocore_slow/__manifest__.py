@@ -1,0 +1,1 @@
+{'name': 'Slow', 'version': '1.0', 'depends': ['base'], 'data': [], 'license': 'LGPL-3', 'installable': True}
