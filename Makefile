@@ -64,6 +64,10 @@ lint: rust ## Formatting, lints, licences and advisories
 	if command -v cargo-deny >/dev/null; then cargo deny --log-level error check bans licenses sources; \
 	else echo 'note: cargo-deny is missing, licences are not checked (cargo install cargo-deny)'; fi
 
+# These share databases and containers that one process makes; nextest gives every test a process of its own.
+TOGETHER := docker::tests postgres::tests
+IN_PROCESSES := not (package(backends) & test(/^(docker|postgres)::tests::/))
+
 .PHONY: test
 test: rust ## Everything: lints, unit tests, real Odoos, real PostgreSQL, real clients
 	@mkdir -p '$(TARGET)'; logs='$(TARGET)'; \
@@ -85,7 +89,8 @@ test: rust ## Everything: lints, unit tests, real Odoos, real PostgreSQL, real c
 	  export OCORE_TEST_ODOO_URL_$$v="$$OCORE_TEST_ODOO_URL" OCORE_TEST_ODOO_DB_$$v="backends_$$v"; \
 	  export OCORE_TEST_ODOO_KEY_$$v="$$($(STACK) apikey $$v backends_$$v admin)"; \
 	done; \
-	if command -v cargo-nextest >/dev/null; then cargo nextest run --workspace --exclude tests; \
+	if command -v cargo-nextest >/dev/null; then cargo nextest run --workspace --exclude tests -E '$(IN_PROCESSES)'; \
+	  cargo test -p backends --lib -- --test-threads 2 $(TOGETHER); \
 	else cargo test --workspace --exclude tests --bins --lib --tests; fi; \
 	cargo test --doc -p tools; \
 	rm -f '$(TARGET)/tmp/tools-by-version.tsv'; \
@@ -95,6 +100,11 @@ test: rust ## Everything: lints, unit tests, real Odoos, real PostgreSQL, real c
 .PHONY: test-quick
 test-quick: rust ## What needs neither Docker nor Odoo
 	cargo test --workspace --exclude tests
+
+.PHONY: fuzz
+fuzz: rust ## Ten minutes of fuzzing for the SQL guard, against a real PostgreSQL; OCORE_FUZZ_SECONDS and OCORE_FUZZ_SEED change that
+	$(STACK) up pg 19
+	OCORE_FUZZ_SECONDS=$${OCORE_FUZZ_SECONDS:-600} cargo test -p backends --lib postgres::tests::fuzz -- --nocapture --test-threads 1
 
 .PHONY: bench
 bench: rust ## The measured bars, in a release build against a real Odoo

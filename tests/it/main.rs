@@ -19,6 +19,7 @@ mod attachments;
 mod clients;
 mod crash;
 mod export;
+mod files;
 mod host;
 mod hostile;
 mod knowledge;

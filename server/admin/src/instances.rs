@@ -441,6 +441,11 @@ fn host(server: &Server, container: Option<&str>, addons: &[AddonsFolder], backu
                 .next("Register a server with one."));
         }
     }
+    let inside = addons.iter().filter(|folder| matches!(folder, AddonsFolder::Container(_))).count();
+    if inside > 0 && inside < addons.len() {
+        return Err(refusal(Code::InvalidArgument, "Some addons folders are in the container and some on this machine.")
+            .next("Name folders of one kind: files are worked on in one place."));
+    }
     let mut local = Vec::new();
     for folder in addons {
         match folder {

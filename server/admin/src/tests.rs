@@ -198,11 +198,15 @@ async fn refusals_teach() {
                 "{database}"
             );
         }
-        let outside = NewInstance { addons: Some("/etc".into()), ..instance("x") };
+        let outside = NewInstance { addons: vec![kernel::AddonsFolder::Local("/etc".into())], ..instance("x") };
         assert_eq!(refused(instances::create(&a, &by, &outside).await).code, Code::PathRefused);
-        let up = NewInstance { addons: Some("/opt/odoo/../../etc".into()), ..instance("x") };
+        let up = NewInstance { addons: vec![kernel::AddonsFolder::Local("/opt/odoo/../../etc".into())], ..instance("x") };
         assert_eq!(refused(instances::create(&a, &by, &up).await).code, Code::InvalidArgument);
-        let nested = NewInstance { addons: Some("/opt/odoo/a".into()), backups: Some("/opt/odoo/a/b".into()), ..instance("x") };
+        let nested = NewInstance {
+            addons: vec![kernel::AddonsFolder::Local("/opt/odoo/a".into())],
+            backups: Some("/opt/odoo/a/b".into()),
+            ..instance("x")
+        };
         assert_eq!(refused(instances::create(&a, &by, &nested).await).code, Code::PathRefused);
         let password = NewInstance { postgres_url: Some("mysql://u:hunter2@h/d".into()), ..instance("x") };
         assert!(!format!("{:?}", instances::create(&a, &by, &password).await).contains("hunter2"));
@@ -241,7 +245,7 @@ async fn organizations_do_not_share_a_container() {
         instances::delete(&a, &host(), "a").await.unwrap();
         let leave = InstanceUpdate { container: Some(None), ..Default::default() };
         instances::update(&a, &host(), "b", &leave).await.unwrap();
-        assert_eq!(instances::update(&a, &host(), "c", &take).await.unwrap().instance.container.as_deref(), Some("odoo"));
+        assert_eq!(instances::update(&a, &host(), "c", &take).await.unwrap().instance.host.container.as_deref(), Some("odoo"));
     })
     .await;
 }
@@ -293,7 +297,7 @@ async fn the_guard_and_what_else_changes_is_audited_with_old_and_new() {
         assert_eq!(store.open(i.id, new.credential).await.unwrap().unwrap().secret.expose_secret(), "hunter3");
         assert!(update(InstanceUpdate { login: Some(None), ..Default::default() }).await.rpc.is_none());
         let url = Some(Some(SecretString::from("postgres://odoo:hunter2@10.0.0.9/prod")));
-        assert!(update(InstanceUpdate { postgres_url: url, ..Default::default() }).await.postgres);
+        assert!(update(InstanceUpdate { postgres_url: url, ..Default::default() }).await.host.postgres.is_some());
         let change = OrgChange { kill_switch: Some(true), ..Default::default() };
         assert!(orgs::update(&a, &by, "acme", change).await.unwrap().organization.kill_switch);
         let log = audit::log(&a, &by, None, None, 100).await.unwrap();
@@ -348,7 +352,7 @@ async fn users_do_what_their_role_allows_and_no_more() {
             assert_eq!(refused(users::update(&a, by, "viewer@x.com", &UserUpdate::default()).await).code, Code::PermissionDenied);
             let one = &servers::list(&a, by, "acme").await.unwrap()[0];
             assert!(one.docker.is_none() && one.path_roots.is_empty(), "operators alone see endpoints");
-            assert!(instances::show(&a, by, "prod").await.unwrap().instance.container.is_none());
+            assert!(instances::show(&a, by, "prod").await.unwrap().instance.host.container.is_none());
         }
         // Administrators and owners.
         let guard = InstanceUpdate { write_enabled: Some(Guard::Open), ..Default::default() };
@@ -452,7 +456,7 @@ async fn hosts_are_shown_to_operators_alone_in_the_audit_too() {
         let theirs = operator(&a, "op@x.com", "acme").await;
         let with = NewInstance {
             container: Some("odoo-web".into()),
-            addons: Some("/opt/odoo/addons".into()),
+            addons: vec![kernel::AddonsFolder::Local("/opt/odoo/addons".into())],
             backups: Some("/opt/odoo/backups".into()),
             ..instance("prod")
         };
@@ -461,7 +465,7 @@ async fn hosts_are_shown_to_operators_alone_in_the_audit_too() {
             InstanceUpdate { name: Some("Production".into()), container: Some(Some("odoo-other".into())), ..Default::default() };
         instances::update(&a, &host(), "prod", &change).await.unwrap();
         let gone = instances::delete(&a, &boss, "prod").await.unwrap().instance;
-        assert!(gone.container.is_none() && gone.addons.is_none() && gone.backups.is_none());
+        assert!(gone.host.container.is_none() && gone.host.addons.is_empty() && gone.host.backups.is_none());
 
         let words = ["docker", "/opt/odoo", "odoo-web", "odoo-other", "container", "addons", "backups"];
         let seen = format!("{:?}", audit::log(&a, &boss, Some("acme"), None, 100).await.unwrap());

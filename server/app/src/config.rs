@@ -262,6 +262,18 @@ impl Settings {
         })
     }
 
+    /// The folders and files that are ocore's own: no instance's files may be there.
+    pub fn own_folders(&self) -> Vec<PathBuf> {
+        let mut own = vec![self.data.clone()];
+        if let DbUrl::Sqlite(path) = &self.database_url {
+            own.extend(path.parent().filter(|p| !p.as_os_str().is_empty()).map(Path::to_owned));
+        }
+        if let KeyFrom::File(path) = &self.key {
+            own.extend(path.parent().filter(|p| !p.as_os_str().is_empty()).map(Path::to_owned));
+        }
+        own
+    }
+
     /// Where the installation's key comes from.
     pub fn key_source(&self) -> KeySource {
         match &self.key {

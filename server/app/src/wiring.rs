@@ -7,7 +7,7 @@ use std::{
 
 use admin::{Admin, By};
 use backends::{
-    docker,
+    docker, files,
     odoo::{Credential, Credentials, Pool, PoolSettings},
     postgres, posthog,
 };
@@ -113,7 +113,7 @@ impl Base {
     pub fn sql_login(&self, user: String) -> postgres::SqlLogin {
         let mut bytes = [0; 24];
         self.admin.sources.random.fill(&mut bytes);
-        let password: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        let password = hex(&bytes);
         postgres::SqlLogin { user, password: password.into() }
     }
 
@@ -168,6 +168,10 @@ fn local(address: IpAddr) -> bool {
         Ok(socket.local_addr()?.ip())
     };
     !bound(nobody) || address.is_loopback() || spoken_from().is_ok_and(|from| from == address)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// The name of whoever runs the process, for the main audit log.
@@ -248,7 +252,7 @@ impl postgres::Logins for Stored {
 }
 
 impl docker::Secrets for Stored {
-    fn open<'a>(&'a self, org: kernel::OrgId, server: kernel::ServerId) -> BoxFuture<'a, kernel::Result<Option<SecretString>>> {
+    fn open(&self, org: kernel::OrgId, server: kernel::ServerId) -> BoxFuture<'_, kernel::Result<Option<SecretString>>> {
         Box::pin(async move { Ok(self.0.docker_secret(org, server).await?) })
     }
 }
@@ -296,6 +300,7 @@ impl Node {
             pool: pool.clone(),
             posthog: base.posthog(),
             postgres: postgres.clone(),
+            files: files::Pool::new(base.docker(), files::Folders { forbidden: settings.own_folders() }),
             docker: base.docker(),
             sources: sources.clone(),
             signing_key: *signing_key,

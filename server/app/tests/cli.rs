@@ -268,7 +268,7 @@ fn instances_and_their_secrets() {
         [("--secret-stdin", "--postgres-url-stdin", "one"), ("--postgres-url-stdin", "--secret-stdin", "two")]
     {
         let made = two(first, second, slug).ok();
-        assert_eq!(made.json()["postgres"], true, "{made:?}");
+        assert_eq!(made.json()["postgres"]["login"], "u@db:5432", "{made:?}");
         assert!(!made.stdout.contains("hunter2"), "{made:?}");
     }
 

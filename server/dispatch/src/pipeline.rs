@@ -52,6 +52,7 @@ pub struct Parts {
     pub posthog: backends::posthog::Pool,
     pub postgres: backends::postgres::Pool,
     pub docker: backends::docker::Pool,
+    pub files: backends::files::Pool,
     pub sources: Sources,
     /// Signs confirmation tokens; the same on every node of an installation.
     pub signing_key: [u8; 32],
@@ -69,6 +70,7 @@ pub struct Dispatch {
     posthog: backends::posthog::Pool,
     postgres: backends::postgres::Pool,
     docker: backends::docker::Pool,
+    files: backends::files::Pool,
     pub(crate) sources: Sources,
     signer: Signer,
     rates: Rates,
@@ -158,6 +160,7 @@ impl Dispatch {
             posthog: parts.posthog,
             postgres: parts.postgres,
             docker: parts.docker,
+            files: parts.files,
             sources: parts.sources,
             signer: Signer::new(parts.signing_key),
             rates: Rates::default(),
@@ -584,6 +587,9 @@ impl Dispatch {
                 let scope = scope(actor, entry.tool, snapshot, Some(at));
                 self.docker.reader(Arc::clone(at), &scope, deadline, cancel.clone())
             }),
+            files: instance
+                .filter(|_| matches!(category, Category::Files | Category::Modules))
+                .map(|at| self.files.reader(Arc::clone(at), deadline)),
             odoo,
             knowledge: bound(Category::Context)
                 .map(|(db, sources, caller)| Knowledge::new(db, sources, caller, self.audit.clone())),

@@ -100,40 +100,47 @@ fn host(row: &Row) -> Result<Host> {
 /// ocore's own machine, or with the same login to the same database server. `of` gives the endpoint that counts, one for all spellings.
 pub(crate) fn acquaint(instances: &mut [Instance]) {
     let seen: Vec<Neighbour> = instances.iter().map(|i| neighbour(i, Common::Container)).collect();
-    let known: Vec<(Option<(String, String)>, Vec<PathBuf>, Option<String>)> = instances
-        .iter()
-        .map(|i| {
-            let container = i.host.docker.as_ref().zip(i.host.container.as_ref()).map(|(d, c)| (normal(&d.endpoint), c.clone()));
-            let folders = i.host.addons.iter().filter_map(|f| match f {
-                AddonsFolder::Local(path) => Some(path.clone()),
-                AddonsFolder::Container(_) => None,
-            });
-            let login = i.host.postgres.as_ref().map(|p| p.login.to_lowercase()).filter(|l| !l.is_empty());
-            (container, folders.collect(), login)
-        })
-        .collect();
+    let known: Vec<Ways> = instances.iter().map(Ways::of).collect();
     for (at, instance) in instances.iter_mut().enumerate() {
-        let Some((container, folders, login)) = known.get(at) else { continue };
-        if container.is_none() && folders.is_empty() && login.is_none() {
-            continue;
-        }
-        let common = |(other, (its, theirs, logs)): (usize, &(Option<(String, String)>, Vec<PathBuf>, Option<String>))| {
-            if other == at {
-                return None;
-            }
-            let nested = || folders.iter().any(|a| theirs.iter().any(|b| a.starts_with(b) || b.starts_with(a)));
-            let common = if container.is_some() && container == its {
-                Common::Container
-            } else if nested() {
-                Common::Addons
-            } else if login.is_some() && login == logs {
-                Common::DatabaseLogin
-            } else {
-                return None;
-            };
-            seen.get(other).map(|n| Neighbour { common, ..n.clone() })
+        let Some(mine) = known.get(at).filter(|ways| **ways != Ways::default()) else { continue };
+        let found = known.iter().zip(&seen).enumerate().filter(|(other, _)| *other != at);
+        let common = |(_, (theirs, who)): (usize, (&Ways, &Neighbour))| {
+            mine.common(theirs).map(|common| Neighbour { common, ..who.clone() })
         };
-        instance.host.neighbours = known.iter().enumerate().filter_map(common).collect();
+        instance.host.neighbours = found.filter_map(common).collect();
+    }
+}
+
+/// By what an instance's host is reached.
+#[derive(Debug, Default, PartialEq)]
+struct Ways {
+    /// Endpoint and name.
+    container: Option<(String, String)>,
+    /// On ocore's own machine.
+    folders: Vec<PathBuf>,
+    login: Option<String>,
+}
+impl Ways {
+    fn of(i: &Instance) -> Self {
+        let container = i.host.docker.as_ref().zip(i.host.container.as_ref()).map(|(d, c)| (normal(&d.endpoint), c.clone()));
+        let folders = i.host.addons.iter().filter_map(|f| match f {
+            AddonsFolder::Local(path) => Some(path.clone()),
+            AddonsFolder::Container(_) => None,
+        });
+        let login = i.host.postgres.as_ref().map(|p| p.login.to_lowercase()).filter(|l| !l.is_empty());
+        Self { container, folders: folders.collect(), login }
+    }
+    fn common(&self, other: &Self) -> Option<Common> {
+        let nested = |a: &PathBuf| other.folders.iter().any(|b| a.starts_with(b) || b.starts_with(a));
+        if self.container.is_some() && self.container == other.container {
+            Some(Common::Container)
+        } else if self.folders.iter().any(nested) {
+            Some(Common::Addons)
+        } else if self.login.is_some() && self.login == other.login {
+            Some(Common::DatabaseLogin)
+        } else {
+            None
+        }
     }
 }
 

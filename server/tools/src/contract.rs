@@ -338,6 +338,8 @@ pub struct Handles {
     pub container: Option<std::result::Result<backends::docker::Reader, Refusal>>,
     /// Or why there is none, said when a tool asks for it.
     pub odoo: std::result::Result<backends::odoo::Reader, Refusal>,
+    /// Or why there are none.
+    pub files: Option<std::result::Result<backends::files::Reader, Refusal>>,
     pub knowledge: Option<store::knowledge::Knowledge>,
     pub ledger: Option<store::ledger::Ledger>,
     pub cooldowns: Option<store::cooldowns::Cooldowns>,
@@ -349,7 +351,7 @@ impl Handles {
     /// No way out at all.
     pub fn none() -> Self {
         let odoo = Err(refusal(Code::NotConfigured, "none"));
-        Self { sql: None, container: None, odoo, knowledge: None, ledger: None, cooldowns: None, posthog: None }
+        Self { sql: None, container: None, files: None, odoo, knowledge: None, ledger: None, cooldowns: None, posthog: None }
     }
 }
 
@@ -417,6 +419,10 @@ impl ReadCx {
     pub fn container(&self) -> Result<&backends::docker::Reader> {
         opened(self.handles.container.as_ref(), "the container")
     }
+    /// For tools of the categories files and modules.
+    pub fn files(&self) -> Result<&backends::files::Reader> {
+        opened(self.handles.files.as_ref(), "files")
+    }
     pub fn directory(&self) -> &Directory {
         &self.directory
     }
@@ -479,6 +485,10 @@ impl WriteCx {
     pub fn sql(&self) -> Result<backends::postgres::Writer> {
         self.of_the_instance()?;
         Ok(backends::postgres::Writer::new(self.read.sql()?.clone(), &self.permit))
+    }
+    pub fn files(&self) -> Result<backends::files::Writer> {
+        self.of_the_instance()?;
+        Ok(backends::files::Writer::new(self.read.files()?.clone(), &self.permit))
     }
     pub fn container(&self) -> Result<backends::docker::Writer> {
         self.of_the_instance()?;

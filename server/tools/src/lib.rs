@@ -6,6 +6,7 @@ pub mod args;
 mod batch;
 mod blobs;
 mod caps;
+mod changes;
 pub mod contract;
 mod csv_import;
 pub mod csv_text;

@@ -461,7 +461,7 @@ impl Work<'_> {
                 "The container was restarted, because code was newer than the server, and does not serve again: {why}"
             )),
             None if report.restart_needed => {
-                notes.push("Code of these modules is newer than the server: restart the container.".to_owned())
+                notes.push("Code of these modules is newer than the server: restart the container.".to_owned());
             }
             None => {}
         }

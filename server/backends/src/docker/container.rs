@@ -181,10 +181,6 @@ impl Container {
         }
         Ok(Self { endpoint, name: name.to_owned(), options })
     }
-    #[cfg(test)]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
 
     /// Its state and make-up. Works in every state.
     pub async fn describe(&self) -> Result<Description> {

@@ -121,6 +121,7 @@ impl fmt::Debug for Endpoint {
 
 /// What Docker tells of itself (`GET /version`).
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "Docker's own names")]
 pub struct Version {
     #[serde(rename = "Version")]
     pub version: String,

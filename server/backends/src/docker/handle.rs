@@ -28,7 +28,7 @@ use crate::{
 
 /// What opens the sealed keys of a Docker server.
 pub trait Secrets: std::fmt::Debug + Send + Sync {
-    fn open<'a>(&'a self, org: OrgId, server: ServerId) -> BoxFuture<'a, Result<Option<SecretString>>>;
+    fn open(&self, org: OrgId, server: ServerId) -> BoxFuture<'_, Result<Option<SecretString>>>;
 }
 
 /// What TLS (`ca`, `certificate`, `key`) or ssh (`key`, `known_hosts`) to a Docker server needs. All text, PEM or OpenSSH's.
@@ -132,7 +132,7 @@ impl Default for Pool {
         #[derive(Debug)]
         struct NoSecrets;
         impl Secrets for NoSecrets {
-            fn open<'a>(&'a self, _: OrgId, _: ServerId) -> BoxFuture<'a, Result<Option<SecretString>>> {
+            fn open(&self, _: OrgId, _: ServerId) -> BoxFuture<'_, Result<Option<SecretString>>> {
                 Box::pin(async { Ok(None) })
             }
         }
@@ -187,6 +187,21 @@ impl Pool {
             "{container} is {} ({}), Odoo serves at port {} and logs {logs}",
             description.state, description.image, launch.http_port
         ))
+    }
+
+    /// The container of an instance, for what has its own rules: files.
+    pub(crate) async fn container(&self, instance: &Instance) -> Result<Container> {
+        let (Some(docker), Some(name)) = (&instance.host.docker, &instance.host.container) else {
+            return Err(refusal(Code::NotConfigured, format!("{} has no container.", instance.slug))
+                .next(format!("The operator names it: ocore instance update {} --container NAME", instance.slug))
+                .into());
+        };
+        let endpoint = self.endpoint(instance.org, docker).await.map_err(|fault| {
+            tracing::warn!(slug = %instance.slug, why = %fault.public().message, "the Docker server of an instance is not reached");
+            Fault::from(refusal(Code::Unreachable, format!("The Docker server of {} is not reached.", instance.slug)).next("Tell the operator: the log says why."))
+        })?;
+        Container::new(endpoint, name, Options::default())
+            .map_err(|e| refusal(Code::NotConfigured, e.to_string()).next(e.advice()).into())
     }
 
     async fn endpoint(&self, org: OrgId, docker: &DockerConnection) -> Result<Endpoint> {
@@ -473,24 +488,14 @@ impl Writer {
         let container = read.container().await?;
         let mode = if prompt { Mode::Prompt } else { Mode::Script };
         let ran = read.run(container.execute(&read.instance.database, code, mode, &read.limits())).await;
-        Ok(self.may_have_run(ran)?.map_err(|e| read.fault(&e))?.into())
+        Ok(may_have_run(ran)?.map_err(|e| read.fault(&e))?.into())
     }
     /// Runs several in one process: names and transaction carry over. Stops after the first that fails unless `go_on`.
     pub async fn execute_multi(&self, codes: &[String], go_on: bool) -> Result<Vec<Executed>> {
         let read = &self.read;
         let container = read.container().await?;
         let ran = read.run(container.execute_multi(&read.instance.database, codes, go_on, &read.limits())).await;
-        Ok(self.may_have_run(ran)?.map_err(|e| read.fault(&e))?.into_iter().map(Into::into).collect())
-    }
-    /// Code that was cut off may have committed before.
-    fn may_have_run<T>(&self, ran: Result<T>) -> Result<T> {
-        ran.map_err(|fault| match fault {
-            Fault::Refused(refused) if refused.code == Code::Cancelled => Fault::unknown(
-                "The call was cancelled while code ran: it is ended, and what it had committed by then stays.",
-                "Look at the records that it was to change.",
-            ),
-            other => other,
-        })
+        Ok(may_have_run(ran)?.map_err(|e| read.fault(&e))?.into_iter().map(Into::into).collect())
     }
     /// Clears caches and tells the running servers.
     pub async fn clear_caches(&self, targets: &[Target]) -> Result<Cleared> {
@@ -519,4 +524,15 @@ impl Writer {
         }
         .map_err(|e| read.fault(&e))
     }
+}
+
+/// Code that was cut off may have committed before.
+fn may_have_run<T>(ran: Result<T>) -> Result<T> {
+    ran.map_err(|fault| match fault {
+        Fault::Refused(refused) if refused.code == Code::Cancelled => Fault::unknown(
+            "The call was cancelled while code ran: it is ended, and what it had committed by then stays.",
+            "Look at the records that it was to change.",
+        ),
+        other => other,
+    })
 }

@@ -8,10 +8,10 @@
 //!
 //! Nothing here knows of tenants or keys: who may use a container, and which database in it, is decided before.
 //! From outside there are only the handles (`handle.rs`): a [`Reader`] and a [`Writer`] of one call on one instance.
-mod container;
+pub(crate) mod container;
 mod endpoint;
 mod error;
-mod exec;
+pub(crate) mod exec;
 mod handle;
 mod logs;
 mod modules;
@@ -23,6 +23,6 @@ mod tests;
 pub use container::Description;
 pub use error::{Error, Result};
 pub use handle::{DockerSecret, Executed, LogQuery, Pool, Printed, Reader, Secrets, Writer, check_secret};
-pub use logs::{Found, Record};
+pub use logs::{Found, Level, Record};
 pub use modules::{Operation, Progress, Report, State};
 pub use reflect::{Cleared, Method, PythonConstraint, Target};

@@ -249,12 +249,6 @@ fn named_module(text: &str) -> Option<String> {
 }
 
 impl Container {
-    /// The states of these modules, and of all that are in a state of transition. Needs no registry: quick, and possible when
-    /// loading fails.
-    #[cfg(test)]
-    pub async fn module_states(&self, database: &str, modules: &[String]) -> Result<Vec<State>> {
-        Ok(self.look(database, modules, false).await?.modules)
-    }
     /// Makes Odoo look through its addons folders ("update the list of apps"): modules updated and modules added.
     pub async fn update_module_list(&self, database: &str, limits: &Limits) -> Result<(u32, u32)> {
         self.shell(database, limits).await?.script(UPDATE_LIST, json!({})).await

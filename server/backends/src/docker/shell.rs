@@ -260,15 +260,6 @@ fn read<T: DeserializeOwned>(container: &str, line: &[u8]) -> Result<T> {
 }
 
 impl Session {
-    #[cfg(test)]
-    pub fn ready(&self) -> &Ready {
-        &self.ready
-    }
-    /// Whether the process has ended; nothing more can be run then.
-    #[cfg(test)]
-    pub fn ended(&self) -> bool {
-        self.ended.is_some()
-    }
     /// Runs a snippet; its names stay for the next.
     pub async fn execute(&mut self, code: &str, mode: Mode) -> Result<Outcome> {
         self.execute_named("<code>", code, mode).await

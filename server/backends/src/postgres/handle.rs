@@ -73,7 +73,7 @@ impl Address {
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(no("The database address is no PostgreSQL URL.".into()));
         }
-        let decoded = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8().map(|t| t.into_owned());
+        let decoded = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8().map(std::borrow::Cow::into_owned);
         let not_text = |_| no("A part of the database address is not UTF-8.".into());
         let host = url.host_str().filter(|h| !h.is_empty()).ok_or_else(|| no("The database address names no host.".into()))?;
         let database = decoded(url.path().trim_start_matches('/')).map_err(not_text)?;
@@ -383,13 +383,13 @@ impl Reader {
     pub async fn select(&self, sql: &str, params: &[Value], rows: usize) -> Result<(Answer, BTreeSet<String>)> {
         let checked = self.checked(sql, rows, Role::Reader).await?;
         if !checked.kind().reads() {
-            return Err(self.fault(Error::Misplaced(checked.kind())));
+            return Err(self.fault(&Error::Misplaced(checked.kind())));
         }
         self.ready(Role::Reader).await?;
         let limits = Limits { cost: Some(MOST_COST), ..self.limits(rows) };
         let key = self.key(Role::Reader);
         let ran = self.pool.inner.pools.read(&key, &checked, params, &limits, &self.cancel).await;
-        Ok((ran.map_err(|e| self.fault(e))?, checked.left_out().clone()))
+        Ok((ran.map_err(|e| self.fault(&e))?, checked.left_out().clone()))
     }
 
     /// The plan of a statement, which is not run.
@@ -402,14 +402,14 @@ impl Reader {
         let role = if checked.kind().reads() { Role::Reader } else { Role::Writer };
         self.ready(role).await?;
         let planned = self.pool.inner.pools.explain(&self.key(role), checked, params, &self.limits(1000), &self.cancel).await;
-        planned.map_err(|e| self.fault(e))
+        planned.map_err(|e| self.fault(&e))
     }
 
     /// What an INSERT, UPDATE or DELETE would do: in words, the rows that its plan expects, whether it has no WHERE.
     pub async fn plan(&self, sql: &str, params: &[Value]) -> Result<(String, f64, bool)> {
         let checked = self.checked(sql, 1000, Role::Writer).await?;
         if checked.kind().reads() {
-            return Err(self.fault(Error::Misplaced(checked.kind())));
+            return Err(self.fault(&Error::Misplaced(checked.kind())));
         }
         let preview = self.preview(&checked, params).await?;
         Ok((words(&checked), preview.rows, checked.unbounded()))
@@ -438,7 +438,7 @@ impl Reader {
         let found =
             tables::list(&self.pool.inner.pools, &self.key(Role::Reader), &catalogue, &wanted, &self.limits(limit), &self.cancel)
                 .await;
-        found.map_err(|e| self.fault(e))
+        found.map_err(|e| self.fault(&e))
     }
 
     async fn script(&self, sql: &str, rows: usize) -> Result<guard::Script> {
@@ -446,9 +446,9 @@ impl Reader {
         match guard::script(sql, &catalogue, rows) {
             Err(refused) if missing(&refused) => {
                 let catalogue = self.newer_catalogue(Role::Reader).await?;
-                guard::script(sql, &catalogue, rows).map_err(|e| self.fault(e.into()))
+                guard::script(sql, &catalogue, rows).map_err(|e| self.fault(&e.into()))
             }
-            other => other.map_err(|e| self.fault(e.into())),
+            other => other.map_err(|e| self.fault(&e.into())),
         }
     }
 
@@ -458,9 +458,9 @@ impl Reader {
             // A module may have brought it since.
             Err(refused) if missing(&refused) => {
                 let catalogue = self.newer_catalogue(role).await?;
-                guard::check(sql, &catalogue, rows).map_err(|e| self.fault(e.into()))
+                guard::check(sql, &catalogue, rows).map_err(|e| self.fault(&e.into()))
             }
-            other => other.map_err(|e| self.fault(e.into())),
+            other => other.map_err(|e| self.fault(&e.into())),
         }
     }
 
@@ -477,7 +477,7 @@ impl Reader {
         self.ready(role).await?;
         let limits = Limits { cost: None, ..self.limits(1000) };
         let loaded = self.pool.inner.pools.catalogue(&self.key(role), &limits, &self.cancel).await;
-        let catalogue = Arc::new(loaded.map_err(|e| self.fault(e))?);
+        let catalogue = Arc::new(loaded.map_err(|e| self.fault(&e))?);
         self.pool.inner.catalogues.insert(self.named(), Arc::clone(&catalogue)).await;
         Ok(catalogue)
     }
@@ -513,7 +513,7 @@ impl Reader {
         let ca = self.instance.host.postgres.as_ref().and_then(|p| p.ca.as_deref());
         let target = address.target(&inner.networks, ca, login.as_ref()).await?;
         inner.pools.forget_older(&key);
-        inner.pools.set(key, target).map_err(|e| self.fault(e))
+        inner.pools.set(key, target).map_err(|e| self.fault(&e))
     }
 
     fn key(&self, role: Role) -> Key {
@@ -525,11 +525,11 @@ impl Reader {
     }
 
     /// What a caller reads of it. Where the server is, only the log knows.
-    fn fault(&self, error: Error) -> Fault {
+    fn fault(&self, error: &Error) -> Fault {
         let next = error.next();
         let slug = &self.instance.slug;
         let text = sentence(&error.to_string());
-        let code = match &error {
+        let code = match error {
             Error::Refused(_) | Error::Misplaced(_) | Error::Privilege(_) | Error::Sql(_) | Error::Answer(_) => Code::SqlRefused,
             Error::Unreachable { .. } => {
                 tracing::warn!(%slug, %error, "the PostgreSQL server of an instance is not reached");
@@ -612,15 +612,15 @@ impl Writer {
 
     /// Where the line was lost while committing: what PostgreSQL says became of the transaction, if it can be asked.
     async fn settled(&self, error: Error, key: &Key) -> Fault {
-        let Error::OutcomeUnknown { transaction: Some(number) } = error else { return self.read.fault(error) };
+        let Error::OutcomeUnknown { transaction: Some(number) } = error else { return self.read.fault(&error) };
         let limits = Limits { timeout: CONNECT, ..Limits::default() };
         match self.read.pool.inner.pools.outcome(key, number, &limits, &CancellationToken::new()).await {
-            Ok(Fate::Aborted) => self.read.fault(Error::Lost),
+            Ok(Fate::Aborted) => self.read.fault(&Error::Lost),
             Ok(Fate::Committed) => Fault::unknown(
                 "The connection was lost while committing. PostgreSQL was asked since: the changes are made.",
                 "Do not repeat it; a SELECT shows the rows as they are now.",
             ),
-            _ => self.read.fault(error),
+            _ => self.read.fault(&error),
         }
     }
 
@@ -644,7 +644,7 @@ impl Writer {
         let mut steps = Vec::new();
         for outcome in outcomes {
             let Some(Some(name)) = named.get(outcome.step) else { continue };
-            steps.push((name.clone(), outcome.result.map_err(|e| read.fault(e))));
+            steps.push((name.clone(), outcome.result.map_err(|e| read.fault(&e))));
         }
         let all = named.iter().flatten().count();
         Ok(Ran { not_run: all.saturating_sub(steps.len()), steps, committed })

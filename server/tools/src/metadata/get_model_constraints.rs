@@ -87,18 +87,15 @@ impl ReadTool for GetModelConstraints {
         let told = cx.odoo()?.model_constraints(&self.model).await?;
         let constraints: Vec<Listed> = told.constraints.into_iter().map(Listed::from).collect();
         let mut notes = told.notes;
-        let python = match cx.container() {
-            Ok(container) => match container.constraints(&self.model).await {
-                Ok(found) => Some(found.unwrap_or_default()),
-                Err(fault) => {
-                    notes.push(format!("What Python checks could not be read: {}", fault.public().message));
-                    None
-                }
-            },
-            Err(_) => {
-                notes.push("What Python checks, Odoo tells to its shell alone, which needs a container connection. A write that violates one is refused in its words.".to_owned());
-                None
+        let python = if let Ok(container) = cx.container() {
+            let found = container.constraints(&self.model).await;
+            if let Err(fault) = &found {
+                notes.push(format!("What Python checks could not be read: {}", fault.public().message));
             }
+            found.ok().map(Option::unwrap_or_default)
+        } else {
+            notes.push("What Python checks, Odoo tells to its shell alone, which needs a container connection. A write that violates one is refused in its words.".to_owned());
+            None
         };
         let python_constraints = python.map(|found| {
             let one = |c: PythonConstraint| Python {

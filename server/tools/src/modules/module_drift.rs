@@ -1,6 +1,11 @@
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeSet};
 
-use backends::odoo::{ModuleDetails, ModuleFilter, ModuleState, unknown_module};
+use backends::{
+    files::{Encoding, ReadOptions},
+    odoo::{ModuleDetails, ModuleFilter, ModuleState, unknown_module},
+    source::manifest::{self, Manifest},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +58,10 @@ pub enum Kind {
     Uninstallable,
     /// A module that it needs is not installed.
     DependencyMissing,
+    /// The manifest on the disk needs other modules than the database knows of: upgrade_module applies it.
+    DependsChanged,
+    /// The manifest on the disk cannot be read, so Odoo cannot either.
+    ManifestBroken,
 }
 impl Answer for Drift {
     const LIST: Option<&'static str> = Some("drifted");
@@ -86,6 +95,37 @@ fn versions(details: &ModuleDetails) -> Option<Kind> {
         Ordering::Greater => Some(Kind::UpgradePending),
         Ordering::Less => Some(Kind::DiskOlder),
     }
+}
+
+/// Manifests of one call.
+const MANIFESTS: usize = 100;
+
+/// The manifests of these modules that lie in the instance's addons folders, read as literals and never run.
+async fn manifests<'a>(
+    cx: &ReadCx,
+    details: &'a [ModuleDetails],
+    notes: &mut Vec<String>,
+) -> Result<Vec<(&'a ModuleDetails, std::result::Result<Manifest, String>)>> {
+    let files = cx.files()?;
+    let mut read = Vec::new();
+    for addon in files.list("").await?.addons {
+        let name = addon.path.rsplit('/').next().unwrap_or_default();
+        let Some(module) = details.iter().find(|m| m.name == name) else { continue };
+        if read.len() >= MANIFESTS {
+            notes.push(format!("Manifests of {MANIFESTS} modules were read; name one to look at another."));
+            break;
+        }
+        let options = ReadOptions { encoding: Encoding::Base64, max: 1 << 20, ..ReadOptions::default() };
+        let content = files.read(&format!("{}/{}", addon.path, addon.manifest), &options).await?.content;
+        let bytes = STANDARD.decode(content).unwrap_or_default();
+        read.push((module, manifest::parse(&bytes).map_err(|e| e.to_string())));
+    }
+    Ok(read)
+}
+/// As Odoo stores it: with its own series before it, unless it is there.
+fn full(version: &str, series: &str) -> String {
+    let version = if version.is_empty() { "1.0" } else { version };
+    if version == series || version.starts_with(&format!("{series}.")) { version.to_owned() } else { format!("{series}.{version}") }
 }
 
 impl ReadTool for ModuleDrift {
@@ -139,11 +179,54 @@ impl ReadTool for ModuleDrift {
                 say(kind, String::new());
             }
         }
-        notes.push(
-            "disk_version is what Odoo's process reads; a module without files counts as 1.0 there. Manifests themselves are read \
-             where the instance has a files connection."
-                .to_owned(),
-        );
+        if cx.files().is_ok() {
+            let major = odoo.version().await?.to_string();
+            for found in manifests(cx, &details, &mut notes).await? {
+                let (module, manifest) = found;
+                let mut say = |drift: Kind, disk_version: Option<String>, detail: String| {
+                    drifted.push(Drifted {
+                        module: module.name.clone(),
+                        state: module.state.clone(),
+                        version: module.version.clone(),
+                        disk_version,
+                        drift,
+                        detail,
+                    });
+                };
+                let manifest = match manifest {
+                    Ok(manifest) => manifest,
+                    Err(why) => {
+                        say(Kind::ManifestBroken, None, why);
+                        continue;
+                    }
+                };
+                let version = full(manifest.version.as_deref().unwrap_or_default(), &major);
+                let newer = ModuleDetails { disk_version: Some(version.clone()), ..module.clone() };
+                // What Odoo's process read at its start is told already where it says the same.
+                if module.disk_version.as_deref() != Some(version.as_str())
+                    && let Some(kind) = versions(&newer)
+                {
+                    say(kind, Some(version.clone()), "by the manifest as it is on the disk now".to_owned());
+                }
+                let needs: BTreeSet<&str> = graph.needs(&module.name).collect();
+                let wants: BTreeSet<&str> = manifest.depends.iter().map(String::as_str).collect();
+                let new: Vec<&str> = wants.difference(&needs).copied().filter(|name| *name != "base").collect();
+                let gone: Vec<&str> = needs.difference(&wants).copied().filter(|name| *name != "base").collect();
+                if !new.is_empty() || !gone.is_empty() {
+                    let part = |what: &str, names: Vec<&str>| {
+                        if names.is_empty() { String::new() } else { format!("{what} {}", module_ops::named(names)) }
+                    };
+                    let detail = [part("needs now", new), part("no longer needs", gone)].into_iter().filter(|t| !t.is_empty());
+                    say(Kind::DependsChanged, Some(version), detail.collect::<Vec<_>>().join("; "));
+                }
+            }
+        } else {
+            notes.push(
+                "disk_version is what Odoo's process reads; a module without files counts as 1.0 there. Manifests themselves are read \
+                 where the instance has an addons folder."
+                    .to_owned(),
+            );
+        }
         Ok(Drift { checked: looked_at.len(), count: drifted.len(), drifted, notes })
     }
 }

@@ -60,7 +60,7 @@ pub struct Explained {
     /// Estimated.
     pub rows: f64,
     /// As EXPLAIN (FORMAT JSON) gives it.
-    pub tree: Value,
+    pub tree: Map<String, Value>,
 }
 impl Answer for Ran {
     const LIST: Option<&'static str> = Some("rows");
@@ -99,6 +99,14 @@ pub fn ran(rows: Rows, format: Format) -> Ran {
         ..Ran::default()
     }
 }
+/// PostgreSQL wraps the one plan in a list.
+fn tree(plan: Value) -> Map<String, Value> {
+    match plan {
+        Value::Object(tree) => tree,
+        Value::Array(plans) => plans.into_iter().next().map(tree).unwrap_or_default(),
+        _ => Map::new(),
+    }
+}
 /// Rows as they are counted in a sentence: the planner's estimate is no count.
 pub fn about(rows: f64) -> String {
     match rows {
@@ -131,7 +139,7 @@ impl ReadTool for Ask {
         let (sql, asked) = (cx.sql()?, self.0);
         let mut answer = if asked.explain {
             let preview = sql.explain(&asked.query, &asked.params.0).await?;
-            let explained = Explained { cost: preview.cost, rows: preview.rows, tree: preview.plan };
+            let explained = Explained { cost: preview.cost, rows: preview.rows, tree: tree(preview.plan) };
             Ran { explained: Some(explained), notes: vec!["Nothing was run: this is the plan.".to_owned()], ..Ran::default() }
         } else {
             let (rows, left_out) = sql.select(&asked.query, &asked.params.0, asked.rows()).await?;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use backends::docker::{LogQuery, Record};
+use backends::docker::{Level, LogQuery, Record};
 use kernel::{Timestamp, parse_time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,7 @@ impl From<Record> for Logged {
         if record.left_out > 0 {
             detail.push(format!("… {} left out", record.left_out));
         }
-        Self { time: record.time, level: record.level.map(|l| l.as_str()), logger: record.logger, message: record.message, detail }
+        Self { time: record.time, level: record.level.map(Level::as_str), logger: record.logger, message: record.message, detail }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::docker::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn folder(name: &str) -> PathBuf {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-endpoint")).join(name);
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-endpoint")).join(name);
     let _ = std::fs::remove_dir_all(&path);
     std::fs::create_dir_all(&path).unwrap();
     path

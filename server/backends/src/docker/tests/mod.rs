@@ -145,7 +145,8 @@ impl Drop for Database {
 }
 /// The test stack's script: named by `OCORE_TEST_STACK`.
 fn stack_script() -> String {
-    std::env::var("OCORE_TEST_STACK").unwrap_or_else(|_| "tests/odoo/stack".to_owned())
+    std::env::var("OCORE_TEST_STACK")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/odoo/stack").to_owned())
 }
 fn stack(args: &[&str]) -> String {
     let out = Command::new(stack_script()).args(args).stdin(Stdio::null()).output().unwrap();
@@ -167,7 +168,7 @@ pub fn official(name: &str, version: u32, database: &str, more: &[&str]) -> Own 
 pub fn plain(name: &str, version: u32, database: &str) -> Own {
     let tag = image(version);
     let conf = docker(&["exec", &format!("ocore-test-odoo-{version}"), "cat", "/etc/odoo/odoo.conf"]);
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-conf");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-conf");
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join(format!("{name}-{version}.conf"));
     #[allow(clippy::disallowed_methods)]

@@ -192,7 +192,7 @@ async fn a_log_file_in_the_configuration() {
         let own = plain("logfile", version, &database.name);
         let container = own.container();
         // As if the server had been configured so.
-        let conf = concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-conf");
+        let conf = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-conf");
         let path = format!("{conf}/logfile-{version}.conf");
         let text = std::process::Command::new("cat").arg(&path).output().unwrap().stdout;
         let text = String::from_utf8(text).unwrap() + "\nlogfile = /var/lib/odoo/odoo.log\nlimit_memory_hard = 8589934592\n";

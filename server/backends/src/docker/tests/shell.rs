@@ -162,7 +162,7 @@ async fn without_a_server() {
         let database = Database::fresh(version, "shell_i");
         let user = format!("USER=odoo_{version}");
         let tag = super::official_image(version);
-        let secret = concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-conf");
+        let secret = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-conf");
         std::fs::create_dir_all(secret).unwrap();
         let secret = format!("{secret}/database-password");
         #[allow(clippy::disallowed_methods)]

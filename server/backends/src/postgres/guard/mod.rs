@@ -310,11 +310,6 @@ impl Checked {
     pub fn unbounded(&self) -> bool {
         self.unbounded
     }
-    /// Whether it gives rows: SELECT, EXPLAIN and RETURNING.
-    #[cfg(test)]
-    pub fn returns(&self) -> bool {
-        self.returns
-    }
 }
 
 /// A step of a script.
