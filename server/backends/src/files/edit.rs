@@ -38,6 +38,7 @@ pub enum Content {
     Directory,
 }
 
+/// What a change is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {

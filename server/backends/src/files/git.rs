@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     Files, WHOLE,
     error::Error,
-    place::{Kind, Meta, Order, Reply},
+    place::{Kind, Meta, Order, Reply, Session},
     roots::Located,
 };
 
@@ -70,6 +70,7 @@ struct Tracked {
 /// A repository's `.git`, by the path of its directory.
 struct Repository<'a> {
     files: &'a Files,
+    session: Session<'a>,
     root: usize,
     /// Of the working tree, below the root.
     top: Vec<String>,
@@ -347,11 +348,19 @@ impl<'a> Repository<'a> {
     /// The nearest above a path that has a `.git`.
     async fn find(files: &'a Files, located: &Located, meta: &Meta, until: Instant) -> Told<Option<Self>> {
         let deepest = located.path.len() - usize::from(meta.kind != Kind::Directory && !located.path.is_empty());
+        let mut repository = Self {
+            files,
+            session: files.place.session(),
+            root: located.root,
+            top: Vec::new(),
+            until,
+            packs: HashMap::new(),
+            listed: None,
+        };
         for length in (0..=deepest).rev() {
-            let top = located.path.get(..length).unwrap_or_default().to_vec();
-            let repository = Self { files, root: located.root, top, until, packs: HashMap::new(), listed: None };
-            match repository.meta(&[".git"]).await {
-                Ok(Meta { kind: Kind::Directory, .. }) => return Ok(Some(repository)),
+            repository.top = located.path.get(..length).unwrap_or_default().to_vec();
+            match repository.ask(&[".git"], (0, 0, 0)).await {
+                Ok((Meta { kind: Kind::Directory, .. }, _)) => return Ok(Some(repository)),
                 Ok(_) => return Err("its repository is a linked worktree or a submodule".to_owned()),
                 Err(Error::NotFound { .. }) => {}
                 Err(Error::Link { .. }) => return Err("its .git is a symbolic link".to_owned()),
@@ -364,27 +373,33 @@ impl<'a> Repository<'a> {
         let path: Vec<String> = self.top.iter().cloned().chain(parts.iter().map(|part| (*part).to_owned())).collect();
         Located { root: self.root, shown: self.files.roots.shown(self.root, &path), path }
     }
-    async fn meta(&self, parts: &[&str]) -> Result<Meta, Error> {
-        Ok(self.files.get(&self.at(parts), 0, 0, self.until).await?.0)
+    /// As [`Files::get`]: `part` is whole, head, offset.
+    async fn ask(&mut self, parts: &[&str], part: (u64, u64, u64)) -> Result<(Meta, Bytes), Error> {
+        let (whole, head, offset) = part;
+        let order = Order::Get { root: self.root, path: self.at(parts).path, whole, head, offset };
+        match self.session.ask(&self.files.roots, order, self.until).await? {
+            (Reply::Got { meta }, content) => Ok((meta, content)),
+            _ => Err(super::view::unexpected()),
+        }
     }
     /// A file's content; none when there is none.
-    async fn read(&self, parts: &[&str]) -> Told<Option<Bytes>> {
-        match self.files.get(&self.at(parts), WHOLE, 0, self.until).await {
+    async fn read(&mut self, parts: &[&str]) -> Told<Option<Bytes>> {
+        match self.ask(parts, (WHOLE, 0, 0)).await {
             Ok((meta, content)) if meta.kind == Kind::File && meta.size <= WHOLE => Ok(Some(content)),
             Ok(_) => Err(format!("{} is too large", parts.join("/"))),
             Err(Error::NotFound { .. } | Error::NotDirectory { .. }) => Ok(None),
             Err(error) => Err(error.to_string()),
         }
     }
-    async fn text(&self, parts: &[&str]) -> Told<Option<String>> {
+    async fn text(&mut self, parts: &[&str]) -> Told<Option<String>> {
         Ok(self.read(parts).await?.map(|content| String::from_utf8_lossy(&content).into_owned()))
     }
-    async fn index(&self) -> Told<Option<Bytes>> {
+    async fn index(&mut self) -> Told<Option<Bytes>> {
         self.read(&[".git", "index"]).await
     }
 
     /// The rules of `.gitignore` from the top down to the path, and of `info/exclude`; the directories above count first.
-    async fn ignored(&self, located: &Located, directory: bool) -> Told<bool> {
+    async fn ignored(&mut self, located: &Located, directory: bool) -> Told<bool> {
         let below = located.path.get(self.top.len()..).unwrap_or_default();
         let mut levels = Vec::new();
         for depth in 0..below.len() {
@@ -446,7 +461,7 @@ impl<'a> Repository<'a> {
         Ok(Some((mode, id)))
     }
     /// The commit that is checked out; none before the first.
-    async fn head(&self) -> Told<Option<Id>> {
+    async fn head(&mut self) -> Told<Option<Id>> {
         let head = self.text(&[".git", "HEAD"]).await?.ok_or("it has no HEAD")?;
         let Some(name) = head.strip_prefix("ref:").map(str::trim) else {
             return Ok(Some(parse_hex(head.trim()).ok_or("its HEAD is not readable")?));
@@ -510,7 +525,7 @@ impl<'a> Repository<'a> {
         if self.listed.is_none() {
             let located = self.at(&[".git", "objects", "pack"]);
             let order = Order::Walk { root: located.root, path: located.path, depth: 1, cap: 2000 };
-            let listed = self.files.place.run(&self.files.roots, order, Bytes::new(), self.until).await;
+            let listed = self.session.ask(&self.files.roots, order, self.until).await;
             let Ok((Reply::Walked { entries, .. }, _)) = listed else { return Err("its packs cannot be listed".to_owned()) };
             let names = entries.into_iter().filter_map(|mut seen| seen.path.pop());
             self.listed = Some(names.filter_map(|name| Some(name.strip_suffix(".idx")?.to_owned())).take(PACKS).collect());
@@ -526,13 +541,12 @@ impl<'a> Repository<'a> {
         }
         Err("an object is missing, or lies in another repository".to_owned())
     }
-    async fn entry(&self, pack: &str, at: u64) -> Told<Packed> {
+    async fn entry(&mut self, pack: &str, at: u64) -> Told<Packed> {
         let bad = || "a pack is not readable".to_owned();
-        let located = self.at(&[".git", "objects", "pack", &format!("{pack}.pack")]);
+        let file = format!("{pack}.pack");
         // Commits and trees are small, and most come whole at once.
         for head in [64 << 10, OBJECT] {
-            let order = Order::Get { root: located.root, path: located.path.clone(), whole: 0, head, offset: at };
-            let got = self.files.place.run(&self.files.roots, order, Bytes::new(), self.until).await;
+            let got = self.ask(&[".git", "objects", "pack", &file], (0, head, at)).await;
             let (_, content) = got.map_err(|error| error.to_string())?;
             let mut data: &[u8] = &content;
             let kind = data.first().ok_or_else(bad)? >> 4 & 7;

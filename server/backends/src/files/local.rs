@@ -1,7 +1,7 @@
 //! This host's files: every step by the handle of the directory before it.
 use std::{
     collections::VecDeque,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io::{Read, Seek, SeekFrom, Write},
     ops::ControlFlow,
     os::fd::AsFd,
@@ -162,14 +162,13 @@ impl Local {
             }
             let (names, more) = names(root)?;
             truncated |= more;
-            for (name, lossy) in names {
+            for name in names.iter().filter_map(|name| name.to_str()) {
                 gate.go()?;
-                if !lossy
-                    && fault(&name).is_none()
-                    && let Ok(dir) = step(root, &name, 1, None)
+                if fault(name).is_none()
+                    && let Ok(dir) = step(root, name, 1, None)
                     && let Some(manifest) = manifest(&dir)
                 {
-                    addons.push(AddonSeen { root: index, name: Some(name), manifest });
+                    addons.push(AddonSeen { root: index, name: Some(name.to_owned()), manifest });
                 }
             }
         }
@@ -193,8 +192,9 @@ impl Local {
                 }
             };
             let mut cut = more;
-            for (name, lossy) in found {
+            for raw in found {
                 gate.go()?;
+                let (name, lossy) = (raw.to_string_lossy().into_owned(), raw.to_str().is_none());
                 if name == "__pycache__" || name.starts_with(TEMPORARY) {
                     continue;
                 }
@@ -202,11 +202,7 @@ impl Local {
                     cut = true;
                     break;
                 }
-                let Ok((kind, meta, _)) = (if lossy { Err(Errno::NOENT) } else { look(&dir, &name) })
-                    .or_else(|errno| if lossy { look_lossy(&dir, &name) } else { Err(errno) })
-                else {
-                    continue;
-                };
+                let Ok((kind, meta, _)) = look(&dir, raw.as_os_str()) else { continue };
                 let seen: Vec<String> = below.iter().cloned().chain([name.clone()]).collect();
                 let deeper = kind == Kind::Directory && !lossy && !is_git(&name) && fault(&name).is_none();
                 if deeper && seen.len() < usize::from(depth) {
@@ -376,19 +372,22 @@ impl Local {
             }
             while let Some(path) = todo.pop() {
                 gate.go()?;
+                if std::time::Instant::now() >= limits.until {
+                    return Ok(false);
+                }
                 let Ok(dir) = descend(base, &path, None) else { continue };
                 let Ok((found, more)) = names(&dir) else { continue };
                 if more {
                     return Ok(false);
                 }
                 let mut directories = Vec::new();
-                for (name, lossy) in found {
+                for name in found.iter().filter_map(|name| name.to_str()) {
                     gate.go()?;
-                    if lossy || fault(&name).is_some() || is_git(&name) || SKIPPED.contains(&name.as_str()) {
+                    if fault(name).is_some() || is_git(name) || SKIPPED.contains(&name) {
                         continue;
                     }
-                    let Ok((kind, meta, _)) = look(&dir, &name) else { continue };
-                    let below: Vec<String> = path.iter().cloned().chain([name.clone()]).collect();
+                    let Ok((kind, meta, _)) = look(&dir, name) else { continue };
+                    let below: Vec<String> = path.iter().cloned().chain([name.to_owned()]).collect();
                     if kind == Kind::Directory && below.len() < DEPTH {
                         directories.push(below);
                     } else if kind == Kind::File && meta.size <= limits.file && wanted(*root, &below) {
@@ -397,7 +396,7 @@ impl Local {
                         if files > limits.files || bytes > limits.bytes {
                             return Ok(false);
                         }
-                        let Ok((mut file, _)) = open(&dir, &name, below.len()) else { continue };
+                        let Ok((mut file, _)) = open(&dir, name, below.len()) else { continue };
                         let Ok(content) = read(&mut file, limits.file, gate) else { continue };
                         if content.len() as u64 <= limits.file && visit(*root, &below, content).is_break() {
                             return Ok(true);
@@ -422,6 +421,8 @@ pub(super) struct ScanLimits {
     pub(super) file: u64,
     pub(super) bytes: u64,
     pub(super) files: u64,
+    /// When to stop looking for more.
+    pub(super) until: std::time::Instant,
 }
 
 fn mark(entries: &mut [Seen], at: usize) {
@@ -487,18 +488,6 @@ fn look(dir: impl AsFd, name: impl rustix::path::Arg) -> std::result::Result<(Ki
     };
     Ok((kind, meta, Device { major: found.stx_dev_major, minor: found.stx_dev_minor, mount: found.stx_mnt_id }))
 }
-/// The entry whose name reads so when what is no UTF-8 is replaced.
-fn look_lossy(dir: &Dir, name: &str) -> std::result::Result<(Kind, Meta, Device), Errno> {
-    let entries = dir.entries().map_err(|_| Errno::NOENT)?;
-    for entry in entries.flatten().take(NAMES) {
-        let raw = entry.file_name();
-        if raw.to_str().is_none() && raw.to_string_lossy() == name {
-            return look(dir, raw.as_os_str());
-        }
-    }
-    Err(Errno::NOENT)
-}
-
 /// One directory further.
 fn step(dir: &Dir, name: &str, at: usize, device: Option<Device>) -> Faulty<Dir> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -594,19 +583,19 @@ fn lock(dir: &Dir, gate: &Gate) -> Faulty<Dir> {
     Err(Fault::Busy)
 }
 
-/// Names in a directory, sorted, each with whether it is no UTF-8; and whether there are more.
-fn names(dir: &Dir) -> Faulty<(Vec<(String, bool)>, bool)> {
-    let mut found = Vec::new();
+/// Names in a directory, sorted; and whether there are more.
+fn names(dir: &Dir) -> Faulty<(Vec<OsString>, bool)> {
+    let (mut found, mut more) = (Vec::new(), false);
     for entry in dir.entries().map_err(|error| failed(&error, 0))? {
         let name = entry.map_err(|error| failed(&error, 0))?.file_name();
         if found.len() >= NAMES {
-            found.sort();
-            return Ok((found, true));
+            more = true;
+            break;
         }
-        found.push((name.to_string_lossy().into_owned(), name.to_str().is_none()));
+        found.push(name);
     }
     found.sort();
-    Ok((found, false))
+    Ok((found, more))
 }
 fn manifest(dir: &Dir) -> Option<String> {
     let is_file = |name: &&&str| matches!(look(dir, OsStr::new(**name)), Ok((Kind::File, ..)));
@@ -684,6 +673,15 @@ fn replace(dir: &Dir, name: &str, at: usize, expect: &Expect, mode: u32, content
             let mode = before.as_ref().map_or(mode, |meta| meta.mode) & 0o777;
             rustix::fs::fchmod(&file, Mode::from(mode)).map_err(|errno| of(errno, at))?;
             file.sync_all().map_err(|error| failed(&error, at))?;
+            if let Some(before) = &before {
+                // Once more, as late as can be: others than ocore do not know of its lock.
+                let (_, now, _) = look(dir, name).map_err(|errno| of(errno, at))?;
+                if (now.inode, now.size, now.mtime, now.nanoseconds)
+                    != (before.inode, before.size, before.mtime, before.nanoseconds)
+                {
+                    return Err(Fault::Conflict { found: now.stamp() });
+                }
+            }
             gate.commit()?;
             if before.is_some() {
                 rustix::fs::renameat(dir, temporary.as_str(), dir, name).map_err(|errno| of(errno, at))?;

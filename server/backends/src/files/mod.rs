@@ -18,6 +18,8 @@ mod place;
 mod remote;
 mod roots;
 mod search;
+#[cfg(test)]
+mod tests;
 mod text;
 mod view;
 

@@ -2,9 +2,12 @@
 //!
 //! An order names its root by index and its path by components that `roots.rs` has checked. Policy (what is writable, what is
 //! too much) is above; what only the place can see (links, kinds, devices, versions at the moment of a change) is here.
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,7 +18,7 @@ use tokio::time::Instant;
 use super::{
     error::{Error, Result},
     local::Local,
-    remote::Remote,
+    remote::{Remote, Stream},
     roots::{Located, Roots},
 };
 
@@ -313,20 +316,44 @@ impl Place {
             Self::Local(local) => local.run(order, payload, until).await,
             Self::Container(remote) => remote.run(order, payload, until).await,
         };
-        done.map_err(|failure| match failure {
-            Failure::Fault(fault) => context.explain(roots, fault),
-            Failure::Late { unknown } => Error::Timeout {
-                path: context.shown,
-                doing: context.doing,
-                within: until.saturating_duration_since(began),
-                outcome_unknown: unknown && context.changes,
+        done.map_err(|failure| context.failed(roots, failure, until.saturating_duration_since(began)))
+    }
+
+    /// For several orders that change nothing, one after the other.
+    pub(super) fn session(&self) -> Session<'_> {
+        Session { place: self, stream: None }
+    }
+}
+
+/// Several orders that change nothing; in a container they are one run of the script.
+#[derive(Debug)]
+pub(super) struct Session<'a> {
+    place: &'a Place,
+    stream: Option<Stream>,
+}
+impl Session<'_> {
+    pub(super) async fn ask(&mut self, roots: &Roots, order: Order, until: Instant) -> Result<(Reply, Bytes)> {
+        let Place::Container(remote) = self.place else {
+            return self.place.run(roots, order, Bytes::new(), until).await;
+        };
+        let (context, began) = (Context::of(roots, &order), Instant::now());
+        let failed = |failure| context.failed(roots, failure, until.saturating_duration_since(began));
+        // Taken out while it is used: half an answer is nobody's to read on.
+        let mut stream = match self.stream.take() {
+            Some(mut stream) => match stream.ask(&order) {
+                Ok(()) => stream,
+                Err(failure) => return Err(failed(failure)),
             },
-            Failure::Docker { source, unknown } => {
-                Error::Container { source: Box::new(source), outcome_unknown: unknown && context.changes }
-            }
-            Failure::Script { why, unknown } => Error::Script { why, outcome_unknown: unknown && context.changes },
-            Failure::Crowded => Error::Crowded,
-        })
+            None => match remote.open(&order, until).await {
+                Ok(stream) => stream,
+                Err(failure) => return Err(failed(failure)),
+            },
+        };
+        let answer = stream.answer().await;
+        if matches!(answer, Ok(_) | Err(Failure::Fault(_))) {
+            self.stream = Some(stream);
+        }
+        answer.map_err(failed)
     }
 }
 
@@ -375,7 +402,7 @@ impl Context {
         Self { root, path, to, expected: expected.unwrap_or_default(), limit, shown, doing, changes }
     }
     /// For what is done without an order.
-    pub(super) fn reading(located: &Located) -> Self {
+    pub(super) fn reading(located: &Located, doing: &'static str) -> Self {
         Self {
             root: located.root,
             path: located.path.clone(),
@@ -383,8 +410,21 @@ impl Context {
             expected: String::new(),
             limit: 0,
             shown: located.shown.clone(),
-            doing: "read",
+            doing,
             changes: false,
+        }
+    }
+    pub(super) fn failed(self, roots: &Roots, failure: Failure, within: Duration) -> Error {
+        match failure {
+            Failure::Fault(fault) => self.explain(roots, fault),
+            Failure::Late { unknown } => {
+                Error::Timeout { path: self.shown, doing: self.doing, within, outcome_unknown: unknown && self.changes }
+            }
+            Failure::Docker { source, unknown } => {
+                Error::Container { source: Box::new(source), outcome_unknown: unknown && self.changes }
+            }
+            Failure::Script { why, unknown } => Error::Script { why, outcome_unknown: unknown && self.changes },
+            Failure::Crowded => Error::Crowded,
         }
     }
     pub(super) fn explain(self, roots: &Roots, fault: Fault) -> Error {
@@ -447,5 +487,26 @@ impl Gate {
     /// True: nothing is and will be changed.
     pub(super) fn cancel(&self) -> bool {
         !matches!(self.0.compare_exchange(RUNNING, CANCELLED, Ordering::AcqRel, Ordering::Acquire), Err(COMMITTED))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_the_change_or_the_deadline() {
+        let gate = Gate::default();
+        assert!(gate.go().is_ok() && gate.cancel() && gate.cancel());
+        assert_eq!((gate.go(), gate.commit()), (Err(Fault::Cancelled), Err(Fault::Cancelled)));
+        let gate = Gate::default();
+        assert!(gate.commit().is_ok() && gate.commit().is_ok() && gate.go().is_ok());
+        assert!(!gate.cancel());
+        for _ in 0..2000 {
+            let gate = Arc::new(Gate::default());
+            let other = gate.clone();
+            let commits = std::thread::spawn(move || other.commit().is_ok());
+            assert_ne!(gate.cancel(), commits.join().unwrap());
+        }
     }
 }

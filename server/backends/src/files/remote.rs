@@ -34,6 +34,9 @@ struct Answer<T> {
     ok: Option<T>,
     #[serde(default)]
     fault: Option<Fault>,
+    /// Bytes of the payload that follows.
+    #[serde(default)]
+    size: usize,
 }
 #[derive(Deserialize)]
 struct Candidates {
@@ -119,6 +122,22 @@ impl Remote {
         }
     }
 
+    /// For several orders that change nothing, one run of the script.
+    pub(super) async fn open(&self, order: &Order, until: Instant) -> Result<Stream, Failure> {
+        let mut value = serde_json::to_value(order).map_err(|error| script(&error, false))?;
+        if let Some(order) = value.as_object_mut() {
+            order.insert("more".to_owned(), json!(true));
+        }
+        self.stream(value, until).await
+    }
+    async fn stream(&self, order: Value, until: Instant) -> Result<Stream, Failure> {
+        let (program, within) = (self.program(order, &[], true), Self::limits(until));
+        let start = self.container.start(&program, &within);
+        let running = timeout_at(until + MARGIN, start).await.map_err(|_| Failure::Late { unknown: false })?;
+        let running = running.map_err(|source| Failure::Docker { source, unknown: false })?;
+        Ok(Stream { running, bytes: BytesMut::new(), said: Vec::new(), until })
+    }
+
     /// Has the content of every wanted text file streamed; `visit` says whether to go on. False: there were too many.
     pub(super) async fn scan(
         &self,
@@ -133,11 +152,7 @@ impl Remote {
             "starts": starts,
             "limits": { "file": limits.file, "bytes": limits.bytes, "files": limits.files },
         });
-        let docker = |source| Failure::Docker { source, unknown: false };
-        let (program, within) = (self.program(order, &[], true), Self::limits(until));
-        let start = self.container.start(&program, &within);
-        let running = timeout_at(until + MARGIN, start).await.map_err(|_| Failure::Late { unknown: false })?;
-        let mut stream = Stream { running: running.map_err(docker)?, bytes: BytesMut::new(), said: Vec::new(), until };
+        let mut stream = self.stream(order, until).await?;
         let answered: Answer<Candidates> =
             serde_json::from_slice(&stream.line().await?).map_err(|error| script(&error, false))?;
         let Candidates { candidates, mut complete } = match (answered.ok, answered.fault) {
@@ -187,13 +202,29 @@ pub(super) trait AsyncVisit {
 }
 
 /// A running script's answers.
-struct Stream {
+#[derive(Debug)]
+pub(super) struct Stream {
     running: Running,
     bytes: BytesMut,
     said: Vec<u8>,
     until: Instant,
 }
 impl Stream {
+    /// One order more, that changes nothing.
+    pub(super) fn ask(&mut self, order: &Order) -> Result<(), Failure> {
+        let order = serde_json::to_string(order).map_err(|error| script(&error, false))?;
+        self.running.order(format!("{order}\n").as_bytes());
+        Ok(())
+    }
+    /// The answer to an order.
+    pub(super) async fn answer(&mut self) -> Result<(Reply, Bytes), Failure> {
+        let answered: Answer<Reply> = serde_json::from_slice(&self.line().await?).map_err(|error| script(&error, false))?;
+        match (answered.ok, answered.fault) {
+            (Some(reply), _) if answered.size <= 64 << 20 => Ok((reply, self.exactly(answered.size).await?.into())),
+            (None, Some(fault)) => Err(Failure::Fault(fault)),
+            _ => Err(script(&"an answer of nothing", false)),
+        }
+    }
     async fn more(&mut self) -> Result<(), Failure> {
         match timeout_at(self.until + MARGIN, self.running.next()).await {
             Err(_) | Ok(Ok(Event::Ended { exit: Exit::Killed(Why::Deadline), .. })) => Err(Failure::Late { unknown: false }),

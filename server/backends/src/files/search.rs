@@ -15,13 +15,12 @@ use super::{
     Files,
     error::{Error, Result},
     local::ScanLimits,
-    place::{Context, Failure, Fault, Place},
+    place::{Context, Failure, Place},
     remote::AsyncVisit,
     roots::{Located, Roots, is_git},
     text,
 };
 
-const LIMITS: ScanLimits = ScanLimits { file: 2 << 20, bytes: 256 << 20, files: 50_000 };
 /// Longer lines are matched in overlapping parts, so that time can be looked at between.
 const PART: usize = 16 << 10;
 const OVERLAP: usize = 1 << 10;
@@ -119,9 +118,9 @@ impl Files {
         };
         let context = match starts.as_slice() {
             [(root, path)] => {
-                Context::reading(&Located { root: *root, path: path.clone(), shown: self.roots.shown(*root, path) })
+                Context::reading(&Located { root: *root, path: path.clone(), shown: self.roots.shown(*root, path) }, "search")
             }
-            _ => Context::reading(&Located { root: 0, path: Vec::new(), shown: "all roots".to_owned() }),
+            _ => Context::reading(&Located { root: 0, path: Vec::new(), shown: "all roots".to_owned() }, "search"),
         };
         let time = query.time.min(self.deadline.mul_f64(0.9));
         let mut matcher = Matcher {
@@ -132,6 +131,8 @@ impl Files {
             until: Clock::now() + time,
             found: Found::default(),
         };
+        let end = matcher.until;
+        let limits = ScanLimits { file: 2 << 20, bytes: 256 << 20, files: 50_000, until: end };
         let done = match &self.place {
             Place::Local(local) => {
                 let (inner, glob) = (local.clone(), glob.clone());
@@ -139,7 +140,7 @@ impl Files {
                     .blocking(until, move |gate| {
                         let complete = inner.scan(
                             &starts,
-                            &LIMITS,
+                            &limits,
                             gate,
                             &|_, path| wanted(glob.as_ref(), path),
                             &mut |root, path, content| {
@@ -165,8 +166,8 @@ impl Files {
                     matcher.found
                 });
                 let mut forward = Forward(send);
-                let end = tokio::time::Instant::now() + time;
-                let scanned = remote.scan(&starts, &LIMITS, end, &|_, path| wanted(glob.as_ref(), path), &mut forward).await;
+                let scanned =
+                    remote.scan(&starts, &limits, end.into(), &|_, path| wanted(glob.as_ref(), path), &mut forward).await;
                 drop(forward);
                 let found = matching.await.map_err(|error| Error::Script { why: error.to_string(), outcome_unknown: false })?;
                 match scanned {
@@ -178,18 +179,11 @@ impl Files {
         };
         match done {
             Ok((mut found, complete)) => {
+                found.timed_out |= !complete && Clock::now() >= end;
                 found.truncated = !complete || found.total > found.matches.len() as u64;
                 Ok(found)
             }
-            Err(Failure::Fault(Fault::Cancelled)) => Err(Error::Cancelled),
-            Err(Failure::Fault(fault)) => Err(context.explain(&self.roots, fault)),
-            Err(Failure::Docker { source, .. }) => Err(Error::Container { source: Box::new(source), outcome_unknown: false }),
-            Err(Failure::Script { why, .. }) => Err(Error::Script { why, outcome_unknown: false }),
-            Err(Failure::Crowded) => Err(Error::Crowded),
-            Err(Failure::Late { .. }) => {
-                let path = query.below.clone().unwrap_or_else(|| "all roots".to_owned());
-                Err(Error::Timeout { path, doing: "search", within: self.deadline, outcome_unknown: false })
-            }
+            Err(failure) => Err(context.failed(&self.roots, failure, self.deadline)),
         }
     }
 }
@@ -307,7 +301,7 @@ mod tests {
         Query { query: text.into(), regex: true, ..Query::default() }
     }
     fn matcher(query: &Query, seconds: u64) -> Matcher {
-        let root = super::Root { name: "r".into(), path: "/srv/r".into(), writable: false };
+        let root = super::super::Root { name: "r".into(), path: "/srv/r".into(), writable: false };
         Matcher {
             pattern: pattern(query).unwrap(),
             roots: Arc::new(Roots::new(vec![root]).unwrap()),

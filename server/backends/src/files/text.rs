@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_patch_keeps_each_line_ending() {
-        let apply: super::Apply = |text, diff| {
+        let apply: super::super::Apply = |text, diff| {
             assert!(!text.contains('\r') && !diff.contains('\r'));
             Ok((text.replace("b\n", "B\nBB\n"), String::new()))
         };

@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_cut_says_how_to_go_on_and_nothing_is_lost() {
-        let content: String = (1..=1000).map(|line| format!("line {line} é\n")).collect();
+        let content = (1..=1000).map(|line| format!("line {line} é")).collect::<Vec<_>>().join("\n") + "\n";
         for by in [7, 20, 100, 333] {
             let (mut line, mut whole) = (1, String::new());
             loop {

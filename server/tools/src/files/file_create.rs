@@ -27,15 +27,17 @@ impl FileCreate {
         let text = self.content.as_deref().unwrap_or_default();
         if self.is_directory {
             if !text.is_empty() {
-                return Err(refusal(Code::InvalidArgument, "A directory has no content.").next("Leave content or is_directory out.").into());
+                return Err(refusal(Code::InvalidArgument, "A directory has no content.")
+                    .next("Leave content or is_directory out.")
+                    .into());
             }
             return Ok(Content::Directory);
         }
         Ok(Content::File(match encoding(self.encoding.as_deref())? {
             Encoding::Text => text.as_bytes().to_vec(),
-            Encoding::Base64 => STANDARD
-                .decode(text.split_whitespace().collect::<String>())
-                .map_err(|_| refusal(Code::InvalidArgument, "content is not base64.").next("Use the standard alphabet with padding."))?,
+            Encoding::Base64 => STANDARD.decode(text.split_whitespace().collect::<String>()).map_err(|_| {
+                refusal(Code::InvalidArgument, "content is not base64.").next("Use the standard alphabet with padding.")
+            })?,
         }))
     }
 }

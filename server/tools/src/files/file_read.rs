@@ -45,7 +45,9 @@ pub fn encoding(text: Option<&str>) -> Result<Encoding> {
     match text {
         None | Some("text" | "utf-8" | "utf8") => Ok(Encoding::Text),
         Some("base64") => Ok(Encoding::Base64),
-        Some(_) => Err(refusal(Code::InvalidArgument, "encoding: text or base64.").next("Binary files are read as base64.").into()),
+        Some(_) => {
+            Err(refusal(Code::InvalidArgument, "encoding: text or base64.").next("Binary files are read as base64.").into())
+        }
     }
 }
 /// Bytes of one answer.
@@ -55,8 +57,7 @@ impl ReadTool for FileRead {
     type Answer = Content;
     async fn call(self, cx: &ReadCx) -> Result<Content> {
         let encoding = encoding(self.encoding.as_deref())?;
-        let options =
-            ReadOptions { first_line: self.start_line, last_line: self.end_line, offset: None, encoding, max: MOST };
+        let options = ReadOptions { first_line: self.start_line, last_line: self.end_line, offset: None, encoding, max: MOST };
         let read = cx.files()?.read(&self.path, &options).await?;
         Ok(Content {
             path: read.path,

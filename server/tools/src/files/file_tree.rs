@@ -19,7 +19,9 @@ impl ReadTool for FileTree {
     async fn call(self, cx: &ReadCx) -> Result<Files> {
         let depth = self.depth.unwrap_or(3);
         if !(1..=3).contains(&depth) {
-            return Err(refusal(Code::InvalidArgument, "depth: 1 to 3.").next("Look into a directory further down instead.").into());
+            return Err(refusal(Code::InvalidArgument, "depth: 1 to 3.")
+                .next("Look into a directory further down instead.")
+                .into());
         }
         Ok(cx.files()?.tree(&self.path, depth, MOST).await?.into())
     }

@@ -24,7 +24,9 @@ pub struct FileWrite {
 impl FileWrite {
     fn mode(&self) -> Result<Mode> {
         let lacks = |what: &str| {
-            refusal(Code::InvalidArgument, format!("mode {} takes {what}.", self.mode)).next("Give it, and leave the others out.").into()
+            refusal(Code::InvalidArgument, format!("mode {} takes {what}.", self.mode))
+                .next("Give it, and leave the others out.")
+                .into()
         };
         match (self.mode.as_str(), &self.content, &self.patch, self.line) {
             ("full_content", Some(content), None, None) => Ok(Mode::Full(content.clone().into_bytes())),
@@ -33,7 +35,9 @@ impl FileWrite {
             ("patch", ..) => Err(lacks("patch, and neither content nor line")),
             ("insert_at_line", Some(content), None, Some(line)) => Ok(Mode::Insert { line, content: content.clone() }),
             ("insert_at_line", ..) => Err(lacks("content and line, and no patch")),
-            _ => Err(refusal(Code::InvalidArgument, "mode: there is no such mode.").next("full_content, patch or insert_at_line.").into()),
+            _ => Err(refusal(Code::InvalidArgument, "mode: there is no such mode.")
+                .next("full_content, patch or insert_at_line.")
+                .into()),
         }
     }
 }

@@ -63,7 +63,9 @@ impl ReadTool for SearchInCode {
     async fn call(self, cx: &ReadCx) -> Result<Hits> {
         let (context, limit) = (self.context_lines.unwrap_or(2), self.limit.unwrap_or(100));
         if context > 10 || !(1..=500).contains(&limit) {
-            return Err(refusal(Code::InvalidArgument, "context_lines: 0 to 10, limit: 1 to 500.").next("Narrow the search with addon or glob.").into());
+            return Err(refusal(Code::InvalidArgument, "context_lines: 0 to 10, limit: 1 to 500.")
+                .next("Narrow the search with addon or glob.")
+                .into());
         }
         let query = Query {
             query: self.query,

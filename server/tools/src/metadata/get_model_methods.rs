@@ -140,7 +140,9 @@ impl ReadTool for GetModelMethods {
             // Which models the caller may know of is decided as for every other tool.
             cx.odoo()?.scope().readable(&self.model)?;
             let Some(found) = container.methods(&self.model, private, self.search.get()).await? else {
-                return Err(refusal(Code::NotFound, format!("There is no model {}.", self.model)).next("list_models names them.").into());
+                return Err(refusal(Code::NotFound, format!("There is no model {}.", self.model))
+                    .next("list_models names them.")
+                    .into());
             };
             let methods = of_shell(found);
             return Ok(Methods { model: self.model, count: methods.len(), methods, notes: Vec::new() });

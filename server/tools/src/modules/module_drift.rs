@@ -125,7 +125,11 @@ async fn manifests<'a>(
 /// As Odoo stores it: with its own series before it, unless it is there.
 fn full(version: &str, series: &str) -> String {
     let version = if version.is_empty() { "1.0" } else { version };
-    if version == series || version.starts_with(&format!("{series}.")) { version.to_owned() } else { format!("{series}.{version}") }
+    if version == series || version.starts_with(&format!("{series}.")) {
+        version.to_owned()
+    } else {
+        format!("{series}.{version}")
+    }
 }
 
 impl ReadTool for ModuleDrift {

@@ -93,11 +93,8 @@ impl NewField {
                     return Err(lacks("options"));
                 }
                 let value = |label: &String| {
-                    let value: String = label
-                        .to_lowercase()
-                        .chars()
-                        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-                        .collect();
+                    let value: String =
+                        label.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
                     (value, label.clone())
                 };
                 Kind::Selection(self.options.0.iter().map(value).collect())
@@ -129,7 +126,9 @@ impl ScaffoldModule {
     async fn files(&self, cx: &ReadCx) -> Result<Vec<(String, String)>> {
         let major = cx.odoo()?.version().await?.major;
         let version = u8::try_from(major).ok().and_then(Version::new).ok_or_else(|| {
-            Fault::from(refusal(Code::NotSupported, format!("Modules for Odoo {major} are not made.")).next("Odoo 14 to 19 are known."))
+            Fault::from(
+                refusal(Code::NotSupported, format!("Modules for Odoo {major} are not made.")).next("Odoo 14 to 19 are known."),
+            )
         })?;
         let models = self.models.iter().map(|m| {
             let fields = m.fields.iter().map(NewField::field).collect::<Result<Vec<_>>>()?;

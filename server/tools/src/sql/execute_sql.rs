@@ -169,7 +169,12 @@ impl WriteTool for Change {
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, kept within bounds")]
         let affected = rows.clamp(0.0, 1e15).round() as u64;
-        Ok(Plan { summary: format!("Would run {what}: {}, as PostgreSQL estimates", about(rows)), affected, warnings, ..Plan::default() })
+        Ok(Plan {
+            summary: format!("Would run {what}: {}, as PostgreSQL estimates", about(rows)),
+            affected,
+            warnings,
+            ..Plan::default()
+        })
     }
     async fn call(self, cx: &WriteCx) -> Result<Ran> {
         let asked = self.0;

@@ -99,7 +99,14 @@ impl WriteTool for ExecuteSqlScript {
                 Err(fault) if go_on => {
                     let said = fault.public();
                     let error = format!("{} {}", said.message, said.next).trim().to_owned();
-                    statements.push(Ran { number, statement, columns: Vec::new(), rows: Vec::new(), affected: None, error: Some(error) });
+                    statements.push(Ran {
+                        number,
+                        statement,
+                        columns: Vec::new(),
+                        rows: Vec::new(),
+                        affected: None,
+                        error: Some(error),
+                    });
                 }
                 // Everything was undone with it.
                 Err(Fault::Refused(refused)) => {

@@ -90,7 +90,9 @@ impl ReadTool for ListTables {
     async fn call(self, cx: &ReadCx) -> Result<Tables> {
         let limit = self.limit.unwrap_or(100);
         if !(1..=1_000).contains(&limit) {
-            return Err(refusal(Code::InvalidArgument, "limit: 1 to 1000.").next("Use search to find a table by its name.").into());
+            return Err(refusal(Code::InvalidArgument, "limit: 1 to 1000.")
+                .next("Use search to find a table by its name.")
+                .into());
         }
         let limit = usize::try_from(limit).unwrap_or(100);
         let (sql, search) = (cx.sql()?, self.search.get());

@@ -96,7 +96,9 @@ impl ReadTool for OdooLogs {
     async fn call(self, cx: &ReadCx) -> Result<Logs> {
         let lines = self.lines.unwrap_or(100);
         if !(1..=1_000).contains(&lines) {
-            return Err(refusal(Code::InvalidArgument, "lines: 1 to 1000.").next("Use filter, level or since to find fewer.").into());
+            return Err(refusal(Code::InvalidArgument, "lines: 1 to 1000.")
+                .next("Use filter, level or since to find fewer.")
+                .into());
         }
         let query = LogQuery {
             lines: usize::try_from(lines).unwrap_or(100),
@@ -109,7 +111,9 @@ impl ReadTool for OdooLogs {
         let (mut records, mut notes, mut matching) = (Vec::new(), Vec::new(), 0);
         if let Some(seconds) = self.follow_seconds {
             if !(1..=110).contains(&seconds) {
-                return Err(refusal(Code::InvalidArgument, "follow_seconds: 1 to 110.").next("Raise timeout_seconds with it.").into());
+                return Err(refusal(Code::InvalidArgument, "follow_seconds: 1 to 110.")
+                    .next("Raise timeout_seconds with it.")
+                    .into());
             }
             container
                 .follow(&query, Duration::from_secs(seconds), &mut |record| {
@@ -131,7 +135,8 @@ impl ReadTool for OdooLogs {
             }
         }
         if container.shared() {
-            notes.push("Other instances run in this container: records of their databases, and of none, are left out.".to_owned());
+            notes
+                .push("Other instances run in this container: records of their databases, and of none, are left out.".to_owned());
         }
         Ok(Logs { count: records.len(), records, matching, notes })
     }

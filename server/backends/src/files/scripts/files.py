@@ -2,7 +2,8 @@
 #
 # File descriptor 3: one line of JSON, the order, then the payload. File descriptor 4: the line "commit" once something may
 # have been changed, one line of JSON, the answer, then the payload. A scan reads a second line, which candidates are wanted,
-# and answers with one line and the content for each. Python 3.6 and later, standard library only. Names are bytes, so the
+# and answers with one line and the content for each. With "more", further orders that have no payload follow, one line each.
+# Python 3.6 and later, standard library only. Names are bytes, so the
 # locale does not matter.
 import errno
 import fcntl
@@ -420,6 +421,11 @@ def replace(directory, name, at, expect, mode, content):
         kept = own(handle, before or os.fstat(directory))
         os.fchmod(handle, (stat.S_IMODE(before.st_mode) if before else mode) & 0o777)
         os.fsync(handle)
+        if before:  # once more, as late as can be: others than ocore do not know of its lock
+            now = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            if (now.st_ino, now.st_size, now.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
+                os.unlink(temporary, dir_fd=directory)
+                raise Fault("conflict", found=stamp(now))
         commit()
         if before:
             os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
@@ -708,9 +714,7 @@ def open_roots(given, forbidden):
     return opened
 
 
-def main():
-    order = json.loads(source.readline().decode())
-    roots = open_roots(order["roots"], order["forbidden"])
+def carry_out(order, roots):
     op, payload = order["op"], b""
     path = [part.encode() for part in order.get("path", ())]
     root = roots[order["root"]] if "root" in order else None
@@ -731,13 +735,29 @@ def main():
         reply = remove(root, path, order["expect"], order["recursive"], order["limit"], order["dry"])
     else:
         reply = rename(root, path, [part.encode() for part in order["to"]], order["expect"])
-    tell({"ok": reply}, payload)
+    tell({"ok": reply, "size": len(payload)}, payload)
+
+
+def main():
+    order, roots = json.loads(source.readline().decode()), None
+    more = order.get("more")
+    while True:
+        try:
+            if roots is None:
+                roots = open_roots(order["roots"], order["forbidden"])
+            carry_out(order, roots)
+        except Fault as fault:
+            tell({"fault": fault.told})
+        except OSError as error:
+            tell({"fault": of(error, 0).told})
+        line = source.readline() if more and roots else b""
+        if not line:
+            return
+        os.closerange(max(roots) + 1, max(roots) + 256)  # what the order before left open
+        order = json.loads(line.decode())
 
 
 try:
     main()
-except Fault as fault:
-    tell({"fault": fault.told})
-except OSError as error:
-    tell({"fault": of(error, 0).told})
-sys.exit(0)
+finally:
+    sys.stdout.flush()
