@@ -65,8 +65,8 @@ lint: rust ## Formatting, lints, licences and advisories
 	else echo 'note: cargo-deny is missing, licences are not checked (cargo install cargo-deny)'; fi
 
 # These share databases and containers that one process makes; nextest gives every test a process of its own.
-TOGETHER := docker::tests postgres::tests
-IN_PROCESSES := not (package(backends) & test(/^(docker|postgres)::tests::/))
+TOGETHER := docker::tests files::tests postgres::tests
+IN_PROCESSES := not (package(backends) & test(/^(docker|files|postgres)::tests::/))
 
 .PHONY: test
 test: rust ## Everything: lints, unit tests, real Odoos, real PostgreSQL, real clients

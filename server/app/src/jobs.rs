@@ -138,6 +138,7 @@ impl Parts {
     }
 
     async fn sweep(&self) {
+        self.postgres.sweep();
         match audit::sweep(&self.admin.db, self.admin.sources.now()).await {
             Ok(0) => {}
             Ok(calls) => tracing::warn!(calls, "calls whose process ended are unknown in the audit"),
@@ -185,7 +186,6 @@ impl Parts {
     async fn hourly(&self) {
         let now = self.admin.sources.now();
         self.dispatch.clean();
-        self.postgres.sweep();
         match self.idempotency.clean(now).await {
             Ok(rows) => tracing::debug!(rows, "expired idempotency keys are gone"),
             Err(error) => logged("cleaning up idempotency keys", &error),

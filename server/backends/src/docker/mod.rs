@@ -9,7 +9,7 @@
 //! Nothing here knows of tenants or keys: who may use a container, and which database in it, is decided before.
 //! From outside there are only the handles (`handle.rs`): a [`Reader`] and a [`Writer`] of one call on one instance.
 pub(crate) mod container;
-mod endpoint;
+pub(crate) mod endpoint;
 mod error;
 pub(crate) mod exec;
 mod handle;

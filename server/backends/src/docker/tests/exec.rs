@@ -142,7 +142,9 @@ async fn dropping_or_cancelling_kills() {
     let own = Own::idle("dropped", 19);
     let code = "import os, time\nos.fork()\nprint('up', flush=True)\nwhile True: time.sleep(1)";
     let mut running = own.container().start(&python(code), &within(60.0)).await.unwrap();
-    assert_eq!(running.next().await.unwrap(), Event::Stdout("up\n".into()));
+    // Both processes say it, at one time or another.
+    let first = running.next().await.unwrap();
+    assert!(matches!(&first, Event::Stdout(text) if text.starts_with(b"up\n")), "{first:?}");
     assert!(own.others().len() >= 3, "{:?}", own.others());
     drop(running);
     nothing_left(&own);

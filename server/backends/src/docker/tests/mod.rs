@@ -116,7 +116,7 @@ pub fn official_image(version: u32) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docker/official");
     let out = Command::new("docker")
         .env("DOCKER_BUILDKIT", "0")
-        .args(["build", "-q", "-t", &tag, "--label", LABEL, "--build-arg", &format!("BASE={base}")])
+        .args(["build", "-q", "--network", "host", "-t", &tag, "--label", LABEL, "--build-arg", &format!("BASE={base}")])
         .args(["--build-arg", &format!("ADDONS={addons}"), folder])
         .output()
         .unwrap();

@@ -136,7 +136,7 @@ sys.argv[1] = base + '/addons'
         ..Program::default()
     };
     let container = world.container.as_ref().unwrap().container();
-    let limits = Limits { deadline: Duration::from_secs(120), ..Limits::default() };
+    let limits = Limits { deadline: Duration::from_mins(2), ..Limits::default() };
     let ended = container.run(&program, &limits).await.unwrap();
     let said = ended.stdout.text();
     println!("{said}");
