@@ -5,7 +5,10 @@ use admin::{
     instances::{Check, Login},
     posthog::PostHogUpdate,
 };
-use backends::odoo::{Credential, Credentials, Pool, PoolSettings};
+use backends::{
+    files,
+    odoo::{Credential, Credentials, Pool, PoolSettings},
+};
 use futures_util::future::BoxFuture;
 use kernel::{Health, Instance, RpcConnection};
 use secrecy::SecretString;
@@ -85,7 +88,20 @@ pub async fn ways(base: &Base, instance: &Instance) -> Vec<(&'static str, Option
                 .map_err(Failure::from),
         ),
     };
-    vec![("PostgreSQL", postgres), ("Container", docker), ("PostHog", posthog)]
+    let files = if host.addons.is_empty() {
+        None
+    } else {
+        Some(
+            async {
+                let pool = files::Pool::new(base.docker(), files::Folders::default());
+                let found = pool.reader(Arc::new(instance.clone()), Instant::now() + PATIENCE)?.list("").await?;
+                Ok(format!("{} addons found", found.addons.len()))
+            }
+            .await
+            .map_err(|fault: kernel::Fault| Failure::from(fault)),
+        )
+    };
+    vec![("PostgreSQL", postgres), ("Container", docker), ("Addons", files), ("PostHog", posthog)]
 }
 
 async fn tried(pool: &Pool, instance: &Instance) -> Result<Check> {

@@ -5,7 +5,7 @@ use admin::{
     instances::{self, Check, Guard, InstanceRow, InstanceUpdate, Login, NewInstance},
     posthog::PostHogUpdate,
 };
-use backends::postgres::{Address, SqlLogin};
+use backends::postgres::{Address, Finding, SqlLogin};
 use clap::{Args, Subcommand};
 use kernel::{
     AddonsFolder, CredentialId, Environment, Health, InstanceId, InstanceState, PostgresConnection, RpcConnection, RpcDialect,
@@ -643,9 +643,7 @@ impl SqlRole {
         let row = instances::set_sql_logins(admin, &base.by, slug, Some(&stored(&reader)), Some(&stored(&writer))).await?;
         base.close().await;
         let mut lines = vec![format!("{slug}: SQL is read as {} and changed as {}.", reader.user, writer.user)];
-        for finding in &findings {
-            lines.push(format!("{} {}", if finding.serious { "Mend this: a login" } else { "To know: a login" }, finding.what));
-        }
+        lines.extend(summed(&findings));
         lines.push("Run it again after modules were installed or upgraded: new columns are nobody's until then.".to_owned());
         let mut value = json(&row);
         if let Some(map) = value.as_object_mut() {
@@ -653,6 +651,49 @@ impl SqlRole {
         }
         Ok(Shown::new(lines.join("\n"), value))
     }
+}
+
+/// What the logins can do that one should know, each thing once and lists cut; `--json` has all of it.
+fn summed(findings: &[Finding]) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let mut lines: Vec<String> = Vec::new();
+    let mut say = |line: String| {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    };
+    for finding in findings.iter().filter(|f| f.serious) {
+        say(format!("Mend this: a login {}", finding.what));
+    }
+    for (beginning, many, advice) in [
+        ("may connect to the database ", "may connect to other databases of this server", "pg_hba.conf can bar it"),
+        (
+            "may run ",
+            "may run functions of PostgreSQL that are everybody's",
+            "ocore's parser refuses them; with a superuser's URL they are taken away",
+        ),
+    ] {
+        let mut names: Vec<&str> = findings
+            .iter()
+            .filter(|f| !f.serious)
+            .filter_map(|f| f.what.strip_prefix(beginning))
+            .map(|rest| rest.split(';').next().unwrap_or(rest))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.is_empty() {
+            continue;
+        }
+        let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+        let rest = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+        say(format!("To know: the logins {many} ({shown}{rest}); {advice}."));
+    }
+    for finding in findings.iter().filter(|f| !f.serious) {
+        if !finding.what.starts_with("may connect to the database ") && !finding.what.starts_with("may run ") {
+            say(format!("To know: a login {}", finding.what));
+        }
+    }
+    lines
 }
 
 fn postgres_text(p: &PostgresConnection) -> String {

@@ -361,7 +361,7 @@ async fn missing_rights_are_told() {
     let out = Command::new("setpriv")
         .args(&ids)
         .arg(&copy)
-        .args(["--exact", "missing_rights_are_told", "--nocapture"])
+        .args(["--exact", "files::tests::hard::missing_rights_are_told", "--nocapture"])
         .env("OCORE_FILES_DENIED", &world.addons)
         .current_dir("/")
         .output()
