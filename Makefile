@@ -66,6 +66,8 @@ lint: rust ## Formatting, lints, licences and advisories
 
 # These share databases and containers that one process makes; nextest gives every test a process of its own.
 TOGETHER := docker::tests files::tests postgres::tests
+# Left to make soak: the same on the other Odoo, whose tools the end-to-end tests call.
+LONG := docker::tests::modules::odoo_14 docker::tests::shell::odoo_14_official docker::tests::shell::odoo_19_plain
 IN_PROCESSES := not (package(backends) & test(/^(docker|files|postgres)::tests::/))
 
 .PHONY: test
@@ -90,7 +92,7 @@ test: rust ## Everything: lints, unit tests, real Odoos, real PostgreSQL, real c
 	  export OCORE_TEST_ODOO_KEY_$$v="$$($(STACK) apikey $$v backends_$$v admin)"; \
 	done; \
 	if command -v cargo-nextest >/dev/null; then cargo nextest run --workspace --exclude tests -E '$(IN_PROCESSES)'; \
-	  cargo test -p backends --lib -- --test-threads 2 $(TOGETHER); \
+	  cargo test -p backends --lib -- --test-threads 2 $(TOGETHER) $(LONG:%=--skip %); \
 	else cargo test --workspace --exclude tests --bins --lib --tests; fi; \
 	cargo test --doc -p tools; \
 	rm -f '$(TARGET)/tmp/tools-by-version.tsv'; \
@@ -100,6 +102,11 @@ test: rust ## Everything: lints, unit tests, real Odoos, real PostgreSQL, real c
 .PHONY: test-quick
 test-quick: rust ## What needs neither Docker nor Odoo
 	cargo test --workspace --exclude tests
+
+.PHONY: soak
+soak: rust ## What takes long: every test of containers, files and SQL on both Odoos
+	$(STACK) up
+	cargo test -p backends --lib -- --test-threads 2 $(TOGETHER)
 
 .PHONY: fuzz
 fuzz: rust ## Ten minutes of fuzzing for the SQL guard, against a real PostgreSQL; OCORE_FUZZ_SECONDS and OCORE_FUZZ_SEED change that

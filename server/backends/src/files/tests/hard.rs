@@ -152,7 +152,8 @@ sys.argv[1] = base + '/addons'
 fn again(test: &str, variable: &str, value: &str, through: &[&str]) -> Command {
     let own = std::env::current_exe().unwrap().into_os_string().into_string().unwrap();
     let mut words: Vec<&str> = through.to_vec();
-    words.extend_from_slice(&[&own, "--exact", test, "--nocapture"]);
+    let test = format!("files::tests::hard::{test}");
+    words.extend_from_slice(&[&own, "--exact", &test, "--nocapture"]);
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).env(variable, value).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
