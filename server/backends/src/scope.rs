@@ -32,7 +32,7 @@ pub struct Scope {
 
 /// Refused for reads and writes alike: parameters, servers for mail, payment providers, accounts, keys, identity and
 /// certificates. `*` at the end stands for any ending.
-const SEALED: [&str; 22] = [
+pub(crate) const SEALED: [&str; 22] = [
     "ir.config_parameter",
     "res.config.settings",
     "ir.mail_server",
@@ -59,7 +59,7 @@ const SEALED: [&str; 22] = [
 
 /// Readable, credential fields withheld, but never created, changed, deleted or run by a generic tool: what holds code,
 /// access rights, identity, modules, or acts on the outside.
-const GUARDED: [&str; 34] = [
+pub(crate) const GUARDED: [&str; 34] = [
     "base.automation*",
     "base.import.module",
     "base.language.*",

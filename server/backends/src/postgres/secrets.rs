@@ -171,3 +171,28 @@ pub fn withheld(table: &str, column: &str, type_name: &str) -> bool {
             || ENDS.iter().any(|end| name.ends_with(end))
             || PARTS.iter().any(|part| name.contains(part)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_tool_reads_no_sql_reads_either() {
+        let open: Vec<&str> =
+            crate::scope::SEALED.into_iter().filter(|model| !sealed(&model.replace('*', "x").replace('.', "_"))).collect();
+        assert_eq!(open, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn what_no_tool_changes_no_sql_changes_either() {
+        // Actions have tables of shorter names, and what answers requests has none at all.
+        let table = |model: &str| model.replace('*', "x").replace("ir.actions.", "ir.act.").replace('.', "_");
+        let guarded = crate::scope::GUARDED.into_iter().filter(|model| *model != "ir.http");
+        let open: Vec<&str> = guarded.filter(|model| !protected(&table(model))).collect();
+        assert_eq!(open, Vec::<&str>::new());
+        // Who is in a group, and what a group gives, stands in tables between models.
+        for link in ["res_groups_users_rel", "res_groups_implied_rel", "rule_group_rel"] {
+            assert!(protected(link), "{link}");
+        }
+    }
+}
