@@ -308,20 +308,7 @@ impl Pool {
 /// A connection for administration, outside the pools.
 async fn connect(target: &Target) -> Result<tokio_postgres::Client> {
     let connector = Connector::new(target.roots.clone()).map_err(|_| Fault::failed("TLS for PostgreSQL"))?;
-    let mut config = tokio_postgres::Config::new();
-    config
-        .host(&target.host)
-        .port(target.port)
-        .dbname(&target.database)
-        .user(&target.user)
-        .password(target.secret.expose_secret())
-        .application_name("ocore")
-        .connect_timeout(target.connect_timeout)
-        .ssl_mode(target.tls.mode());
-    if let Some(address) = target.address {
-        config.hostaddr(address);
-    }
-    let (client, connection) = tokio::time::timeout(2 * CONNECT, config.connect(connector))
+    let (client, connection) = tokio::time::timeout(2 * CONNECT, target.config().connect(connector))
         .await
         .map_err(|_| refusal(Code::Unreachable, "The PostgreSQL server does not answer.").next("Check host and port."))?
         .map_err(|e| said(&e))?;

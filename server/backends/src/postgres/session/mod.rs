@@ -51,7 +51,7 @@ pub enum Tls {
 }
 
 impl Tls {
-    pub(super) const fn mode(self) -> SslMode {
+    const fn mode(self) -> SslMode {
         match self {
             Self::Disable => SslMode::Disable,
             Self::Prefer => SslMode::Prefer,
@@ -83,6 +83,29 @@ pub struct Target {
     pub connect_timeout: Duration,
     /// The most connections at a time.
     pub connections: usize,
+}
+
+impl Target {
+    /// How the driver connects to it.
+    pub(super) fn config(&self) -> Config {
+        let mut config = Config::new();
+        // TCP_NODELAY is what the client sets by itself.
+        config
+            .host(&self.host)
+            .port(self.port)
+            .dbname(&self.database)
+            .user(&self.user)
+            .password(self.secret.expose_secret())
+            .application_name("ocore")
+            .connect_timeout(self.connect_timeout)
+            .tcp_user_timeout(Duration::from_secs(30))
+            .keepalives_idle(Duration::from_mins(1))
+            .ssl_mode(self.tls.mode());
+        if let Some(address) = self.address {
+            config.hostaddr(address);
+        }
+        config
+    }
 }
 
 /// Which login of an instance.
@@ -245,23 +268,8 @@ impl Pools {
             _ => None,
         };
         let connector = Connector::new(roots).map_err(|e| unreachable(e.to_string()))?;
-        let mut config = Config::new();
-        // TCP_NODELAY is what the client sets by itself.
-        config
-            .host(&target.host)
-            .port(target.port)
-            .dbname(&target.database)
-            .user(&target.user)
-            .password(target.secret.expose_secret())
-            .application_name("ocore")
-            .connect_timeout(target.connect_timeout)
-            .tcp_user_timeout(Duration::from_secs(30))
-            .keepalives_idle(Duration::from_mins(1))
-            .ssl_mode(target.tls.mode());
-        if let Some(address) = target.address {
-            config.hostaddr(address);
-        }
-        let manager = Manager::from_config(config, connector.clone(), ManagerConfig { recycling_method: RecyclingMethod::Clean });
+        let manager =
+            Manager::from_config(target.config(), connector.clone(), ManagerConfig { recycling_method: RecyclingMethod::Clean });
         let pool = Pool::builder(manager)
             .max_size(target.connections.max(1))
             .runtime(deadpool_postgres::Runtime::Tokio1)
