@@ -6,9 +6,10 @@ use kernel::{
     Code, ExposeSecret as _, Fault, Instance, InstanceId, Networks, Refusal, Result, SecretString, WritePermit, refusal,
 };
 use moka::future::Cache;
+use parking_lot::Mutex;
 use rustls::{RootCertStore, pki_types::pem::PemObject as _};
 use serde_json::Value;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -475,10 +476,6 @@ impl Reader {
         if inner.pools.has(&key) {
             return Ok(());
         }
-        let _one = inner.opening.lock().await;
-        if inner.pools.has(&key) {
-            return Ok(());
-        }
         let login = inner.logins.login(&self.instance, role == Role::Writer).await?;
         if role == Role::Writer && login.is_none() {
             return Err(refusal(
@@ -499,6 +496,11 @@ impl Reader {
         }
         let ca = self.instance.host.postgres.as_ref().and_then(|p| p.ca.as_deref());
         let target = address.target(&inner.networks, ca, login.as_ref()).await?;
+        // Nothing is waited for from here on: a slow server's name keeps no other instance waiting.
+        let _one = inner.opening.lock();
+        if inner.pools.has(&key) {
+            return Ok(());
+        }
         inner.pools.forget_older(&key);
         inner.pools.set(key, target).map_err(|e| self.fault(&e))
     }
