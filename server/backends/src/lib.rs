@@ -1,5 +1,6 @@
 //! Ways into an instance. The raw clients are private to this crate: from outside there are only handles that carry the
 //! caller's policy (its [`Scope`]), so no tool, proxy, prompt or saved filter can forget it.
+pub mod backup;
 pub mod docker;
 pub mod files;
 pub mod odoo;

@@ -243,6 +243,30 @@ impl Container {
         self.serves(port, serving).await
     }
 
+    /// The same container, in which programs run as another user (a name or uid).
+    ///
+    /// # Errors
+    /// [`Error::Root`] for root.
+    pub fn as_user(&self, user: &str) -> Result<Self> {
+        Self::new(self.endpoint.clone(), &self.name, Options { user: Some(user.to_owned()), ..self.options.clone() })
+    }
+
+    /// Stops it, when it runs; `patience` is what it gets to end by itself before it is killed.
+    pub async fn stop(&self, patience: Duration) -> Result<()> {
+        const DOING: &str = "stop a container";
+        let path = format!("/containers/{}/stop?t={}", self.name, patience.as_secs());
+        let within = patience.saturating_add(self.endpoint.settings().answer);
+        self.endpoint.send_within(DOING, Method::POST, &path, None, within, false).await.map_err(|error| self.named(error))?;
+        Ok(())
+    }
+    /// Starts it, when it does not run. That Odoo answers is another matter: [`Container::serves`].
+    pub async fn bring_up(&self) -> Result<()> {
+        const DOING: &str = "start a container";
+        let path = format!("/containers/{}/start", self.name);
+        self.endpoint.send(DOING, Method::POST, &path, None).await.map_err(|error| self.named(error))?;
+        Ok(())
+    }
+
     /// Waits until Odoo answers HTTP at this port of the container.
     pub async fn serves(&self, port: u16, within: Duration) -> Result<()> {
         let program = Program {

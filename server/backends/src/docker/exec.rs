@@ -32,6 +32,26 @@ const REAP: &str = include_str!("scripts/reap.py");
 const PYTHONS: [&str; 4] = ["python3", "/usr/bin/python3", "/usr/local/bin/python3", "python"];
 /// Until a supervisor has told that the program runs.
 const START: Duration = Duration::from_secs(20);
+/// Runs a program where there is no Python: it dies when the standard input, which nobody writes to, ends.
+///
+/// Every child is waited for. In a database's container PostgreSQL itself is process 1, to which orphans fall, and it takes one
+/// that died by a signal for a crashed server process of its own: it would end all sessions and recover. For the same reason
+/// a broken pipe is an error here and no signal.
+const BARE: &str = r#"trap '' HUP PIPE
+exec 3<&0
+"$@" </dev/null 3<&- &
+program=$!
+(read -r line <&3; kill -9 $program) >/dev/null 2>&1 &
+watch=$!
+exec 3<&-
+wait $program
+code=$?
+kill -9 $watch 2>/dev/null
+wait $watch 2>/dev/null
+exit $code"#;
+/// The same for a program that reads: it has the standard input, and ends when that does.
+const BARE_READING: &str = r#"trap '' HUP PIPE
+exec "$@""#;
 /// What the supervisor may take to kill everything and say so, beyond the deadline.
 const MARGIN: Duration = Duration::from_secs(15);
 
@@ -80,8 +100,10 @@ pub struct Program {
     /// Added to the container's own environment; visible to the container's user.
     pub env: Vec<(String, String)>,
     pub cwd: Option<String>,
-    /// Its standard input, whole.
+    /// Its standard input, whole unless `keep_input`.
     pub stdin: Bytes,
+    /// More comes by [`Running::input`], till [`Running::close_input`].
+    pub keep_input: bool,
     /// What it can read from file descriptor 3; what it writes to 4 is [`Ended::answer`]. None: nothing.
     pub order: Option<Bytes>,
     /// Whether that is all of it, or more comes by [`Running::order`].
@@ -198,6 +220,7 @@ pub struct Running {
     user: String,
     python: String,
     run: String,
+    exec: String,
     reader: ReadHalf<TokioIo<Upgraded>>,
     writer: WriteHalf<TokioIo<Upgraded>>,
     to_send: VecDeque<Bytes>,
@@ -209,8 +232,23 @@ pub struct Running {
     until: Moment,
     began: Moment,
     ended: bool,
+    /// There is no supervisor: the streams are the program's own.
+    bare: Option<Bare>,
+}
+#[derive(Debug, Default)]
+struct Bare {
+    /// The standard input is to be closed once everything is sent; it has been.
+    closing: bool,
+    closed: bool,
 }
 
+#[derive(Deserialize)]
+struct Looked {
+    #[serde(rename = "Running")]
+    running: bool,
+    #[serde(rename = "ExitCode")]
+    code: Option<i32>,
+}
 #[derive(Deserialize)]
 struct Told {
     code: Option<i32>,
@@ -273,8 +311,7 @@ impl Container {
 
     async fn start_by(&self, python: &str, user: &str, program: &Program, limits: &Limits) -> Result<Running> {
         let run = self.endpoint.random_name();
-        let (_, stream) = self.attach(user, &[python, "-I", "-S", "-c", SUPERVISE, &run]).await?;
-        let (reader, writer) = split(stream);
+        let (exec, stream) = self.attach(user, &[python, "-I", "-S", "-c", SUPERVISE, &run], &[]).await?;
         let mut env = program.env.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>();
         env.insert("OCORE_RUN".to_owned(), json!(run));
         let limits = limits.bounded();
@@ -289,26 +326,14 @@ impl Container {
             "head": limits.head,
             "tail": limits.tail,
         });
-        let mut running = Running {
-            container: self.clone(),
-            user: user.to_owned(),
-            python: python.to_owned(),
-            run,
-            reader,
-            writer,
-            to_send: VecDeque::new(),
-            outer: BytesMut::new(),
-            inner: BytesMut::new(),
-            noise: Vec::new(),
-            until: Moment::now() + START,
-            began: Moment::now(),
-            ended: false,
-        };
+        let mut running = self.attached(user, python, run, exec, stream);
         running.queue(b'S', order.to_string().as_bytes());
         running.started().await?;
         running.until = Moment::now() + limits.deadline + MARGIN;
         running.input(&program.stdin);
-        running.close_input();
+        if !program.keep_input {
+            running.close_input();
+        }
         if let Some(order) = &program.order {
             running.order(order);
         }
@@ -318,11 +343,55 @@ impl Container {
         Ok(running)
     }
 
+    /// Starts a program in a container without Python (a database's, as a rule): by its shell, unsupervised.
+    ///
+    /// It dies when [`Running`] is dropped, unless it `reads`: then it has the standard input, which ends by
+    /// [`Running::close_input`] or with the connection, and what it does at the end of its input is its own affair. There are no limits
+    /// but the deadline, no [`Event::Answer`], nothing is left out of the output, and children that detach themselves stay.
+    pub async fn start_bare(&self, program: &Program, deadline: Duration, reads: bool) -> Result<Running> {
+        let found = self.running().await?;
+        let user = self.user(&found).await?;
+        let mut argv = vec!["sh", "-c", if reads { BARE_READING } else { BARE }, "sh"];
+        argv.extend(program.argv.iter().map(String::as_str));
+        let env: Vec<_> = program.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let attached = self.attach(&user, &argv, &env).await.map_err(|error| match error {
+            Error::NoPython { container } => Error::NoProgram { container, program: "sh".to_owned() },
+            other => other,
+        });
+        let (exec, stream) = attached?;
+        let mut running = self.attached(&user, "", String::new(), exec, stream);
+        running.bare = Some(Bare::default());
+        running.until = Moment::now() + deadline.min(Duration::from_hours(7 * 24));
+        running.input(&program.stdin);
+        Ok(running)
+    }
+
+    fn attached(&self, user: &str, python: &str, run: String, exec: String, stream: TokioIo<Upgraded>) -> Running {
+        let (reader, writer) = split(stream);
+        Running {
+            container: self.clone(),
+            user: user.to_owned(),
+            python: python.to_owned(),
+            run,
+            exec,
+            reader,
+            writer,
+            to_send: VecDeque::new(),
+            outer: BytesMut::new(),
+            inner: BytesMut::new(),
+            noise: Vec::new(),
+            until: Moment::now() + START,
+            began: Moment::now(),
+            ended: false,
+            bare: None,
+        }
+    }
+
     /// Creates an exec and takes its connection over.
-    async fn attach(&self, user: &str, argv: &[&str]) -> Result<(String, TokioIo<Upgraded>)> {
+    async fn attach(&self, user: &str, argv: &[&str], env: &[String]) -> Result<(String, TokioIo<Upgraded>)> {
         let path = format!("/containers/{}/exec", self.name);
         let body = json!({
-            "AttachStdin": true, "AttachStdout": true, "AttachStderr": true, "Tty": false, "User": user, "Cmd": argv,
+            "AttachStdin": true, "AttachStdout": true, "AttachStderr": true, "Tty": false, "User": user, "Cmd": argv, "Env": env,
         });
         let Created { id } =
             self.endpoint.post("create an exec", &path, &body).await.map_err(|error| self.explained(error, user))?;
@@ -381,14 +450,57 @@ impl Running {
             if let Some(event) = self.parse()? {
                 return Ok(event);
             }
-            let until = self.until;
-            match timeout_at(until, self.exchange()).await {
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => return Err(self.abandoned(None).await),
-                Ok(Err(error)) => return Err(self.abandoned(Some(error.to_string())).await),
-                Err(_) => return Err(self.abandoned(Some("it did not answer in time".to_owned())).await),
+            if let Some(event) = self.moved().await? {
+                return Ok(event);
             }
         }
+    }
+    /// The next thing that happens, or none as soon as fewer than `room` bytes of input wait to be sent: for those who have
+    /// more to send than should wait in memory. May be dropped while it waits, and called again.
+    ///
+    /// # Errors
+    /// As [`Running::next`].
+    pub async fn next_or_room(&mut self, room: usize) -> Result<Option<Event>> {
+        loop {
+            if let Some(event) = self.parse()? {
+                return Ok(Some(event));
+            }
+            if self.to_send.iter().map(Bytes::len).sum::<usize>() < room {
+                return Ok(None);
+            }
+            if let Some(event) = self.moved().await? {
+                return Ok(Some(event));
+            }
+        }
+    }
+    /// Sends and receives once; an event only at a bare program's end.
+    async fn moved(&mut self) -> Result<Option<Event>> {
+        let until = self.until;
+        match timeout_at(until, self.exchange()).await {
+            Ok(Ok(true)) => Ok(None),
+            Ok(Ok(false)) if self.bare.is_some() && !self.ended => self.looked_at().await.map(Some),
+            Ok(Ok(false)) => Err(self.abandoned(None).await),
+            Ok(Err(error)) => Err(self.abandoned(Some(error.to_string())).await),
+            Err(_) => Err(self.abandoned(Some("it did not answer in time".to_owned())).await),
+        }
+    }
+    /// How a bare program ended, by asking Docker.
+    async fn looked_at(&mut self) -> Result<Event> {
+        self.ended = true;
+        let lost = |why: String| Error::Lost { doing: "run a program", why };
+        let path = format!("/exec/{}/json", self.exec);
+        for _ in 0..50 {
+            let found: Looked =
+                self.container.endpoint.get("look at an exec", &path).await.map_err(|error| lost(error.to_string()))?;
+            if let (false, Some(code)) = (found.running, found.code) {
+                // As a shell tells it.
+                let exit = if code > 128 && code < 192 { Exit::Signal(code - 128) } else { Exit::Code(code) };
+                let last = Last { left_behind: 0, remain: 0, resident: 0, took: self.began.elapsed() };
+                return Ok(Event::Ended { exit, last });
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Err(lost("its output ended, but it goes on".to_owned()))
     }
     /// More for the program's standard input. Nothing happens once it is closed.
     pub fn input(&mut self, data: &[u8]) {
@@ -397,7 +509,10 @@ impl Running {
         }
     }
     pub fn close_input(&mut self) {
-        self.queue(b'c', b"0");
+        match &mut self.bare {
+            Some(bare) => bare.closing = true,
+            None => self.queue(b'c', b"0"),
+        }
     }
     /// More for file descriptor 3.
     pub fn order(&mut self, data: &[u8]) {
@@ -414,10 +529,19 @@ impl Running {
     }
     /// Asks for the program's death; [`Event::Ended`] tells it.
     pub fn cancel(&mut self) {
-        self.queue(b'k', b"");
+        match &mut self.bare {
+            Some(bare) => bare.closing = true,
+            None => self.queue(b'k', b""),
+        }
     }
 
     fn queue(&mut self, kind: u8, payload: &[u8]) {
+        if self.bare.is_some() {
+            if kind == b'0' && !payload.is_empty() {
+                self.to_send.push_back(Bytes::copy_from_slice(payload));
+            }
+            return;
+        }
         let mut frame = BytesMut::with_capacity(5 + payload.len());
         frame.extend_from_slice(&[kind]);
         // Payloads are cut to 64 KB, but for the order at the start, which is small.
@@ -428,17 +552,34 @@ impl Running {
 
     /// Sends what is to be sent or receives what comes, whichever is first; false at the connection's end. Safe to drop.
     async fn exchange(&mut self) -> std::io::Result<bool> {
-        let Self { reader, writer, to_send, outer, .. } = self;
+        let Self { reader, writer, to_send, outer, bare, .. } = self;
         match to_send.front_mut() {
-            None => Ok(reader.read_buf(outer).await? > 0),
+            None => {
+                if let Some(bare) = bare
+                    && bare.closing
+                    && !bare.closed
+                {
+                    // What could not be closed is closed at the other end already.
+                    let _ = writer.shutdown().await;
+                    bare.closed = true;
+                }
+                Ok(reader.read_buf(outer).await? > 0)
+            }
             Some(first) => {
                 tokio::select! {
                     sent = writer.write(first) => {
-                        first.advance(sent?);
+                        match sent {
+                            Ok(sent) if sent > 0 => first.advance(sent),
+                            // It reads no more; what it said before it went is still to be read.
+                            _ => {
+                                to_send.clear();
+                                return Ok(true);
+                            }
+                        }
                         if first.is_empty() {
                             to_send.pop_front();
                             if to_send.is_empty() {
-                                writer.flush().await?;
+                                let _ = writer.flush().await;
                             }
                         }
                         Ok(true)
@@ -461,6 +602,9 @@ impl Running {
             }
             let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
             if self.outer.len() - 8 < length {
+                return;
+            }
+            if self.bare.is_some() {
                 return;
             }
             self.outer.advance(8);
@@ -494,7 +638,27 @@ impl Running {
     fn broken(&self, why: &str) -> Error {
         Error::Supervisor { container: self.container.name.clone(), why: why.to_owned() }
     }
+    /// A bare program's next piece of output.
+    fn piece(&mut self) -> Option<Event> {
+        loop {
+            self.unwrap_frames();
+            let &[stream, _, _, _, a, b, c, d] = self.outer.get(..8)? else { return None };
+            let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+            if self.outer.len() - 8 < length {
+                return None;
+            }
+            self.outer.advance(8);
+            let payload = self.outer.split_to(length).freeze();
+            if payload.is_empty() {
+                continue;
+            }
+            return Some(if stream == 1 { Event::Stdout(payload) } else { Event::Stderr(payload) });
+        }
+    }
     fn parse(&mut self) -> Result<Option<Event>> {
+        if self.bare.is_some() {
+            return Ok(self.piece());
+        }
         let Some((kind, payload)) = self.frame()? else { return Ok(None) };
         Ok(Some(match kind {
             b'1' => Event::Stdout(payload),
@@ -578,6 +742,10 @@ impl Running {
             return self.broken("the program has ended already");
         }
         self.ended = true;
+        if self.bare.is_some() {
+            let why = why.unwrap_or_else(|| "the connection was closed".to_owned());
+            return Error::Lost { doing: "run a program", why };
+        }
         let said = String::from_utf8_lossy(&self.noise).trim().lines().last().unwrap_or_default().to_owned();
         let why = why.unwrap_or_else(|| if said.is_empty() { "it was killed".to_owned() } else { said });
         let after = match self.container.reap(&self.user, &self.python, &self.run, self.began.elapsed()).await {
@@ -602,7 +770,7 @@ impl Container {
     /// Kills what is left of a run, by a second exec.
     async fn reap(&self, user: &str, python: &str, run: &str, since: Duration) -> Result<Reaped> {
         let since = since.as_secs_f64().ceil().to_string();
-        let (_, mut stream) = self.attach(user, &[python, "-I", "-S", "-c", REAP, run, &since]).await?;
+        let (_, mut stream) = self.attach(user, &[python, "-I", "-S", "-c", REAP, run, &since], &[]).await?;
         let mut all = Vec::new();
         let within = Duration::from_secs(20);
         timeout(within, (&mut stream).take(65536).read_to_end(&mut all))

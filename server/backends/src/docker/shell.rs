@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::{
     container::Container,
     error::{Error, Result},
-    exec::{Captured, Event, Exit, Limits, Program, Running, Why},
+    exec::{Captured, Ended, Event, Exit, Limits, Program, Running, Why},
 };
 
 pub(super) const LAUNCH: &str = include_str!("scripts/launch.py");
@@ -98,6 +98,11 @@ pub struct Launch {
     pub http_port: u16,
     /// From the server's flags or the configuration file; none: Odoo logs to the container's output.
     pub logfile: Option<String>,
+    /// The databases that it serves, comma-separated, and its filter for them; from the flags or the configuration file.
+    #[serde(default)]
+    pub databases: Option<String>,
+    #[serde(default)]
+    pub database_filter: Option<String>,
     /// From the configuration file.
     pub data_dir: Option<String>,
     pub addons_path: Option<String>,
@@ -172,6 +177,31 @@ impl Container {
         }
         let why = last_line(&ended.stderr.text()).unwrap_or_else(|| "it could not be looked at".to_owned());
         Err(Error::NoOdoo { container: self.name.clone(), why })
+    }
+
+    /// Runs a script of ocore's own (compiled in, hence `'static`) by Odoo's interpreter, as [`Container::launch`] found it, with
+    /// Odoo's program (`-` for an installed package) and flags as its arguments. It loads nothing of Odoo by itself, finds its
+    /// order as JSON on file descriptor 3, and writes its answer as JSON to 4.
+    ///
+    /// # Errors
+    /// [`Error::Script`] with the last line of what it said.
+    pub async fn python<T: DeserializeOwned>(&self, script: &'static str, order: &Value, limits: &Limits) -> Result<T> {
+        let mut program = launching(&["python", script]);
+        program.order = Some(Bytes::from(order.to_string()));
+        program.close_order = true;
+        let ended = self.run(&program, limits).await?;
+        if ended.exit != Exit::Code(0) {
+            let why = last_line(&ended.stderr.text()).unwrap_or_else(|| format!("{:?}", ended.exit));
+            return Err(Error::Script { container: self.name.clone(), why });
+        }
+        serde_json::from_slice(&ended.answer)
+            .map_err(|error| Error::Script { container: self.name.clone(), why: error.to_string() })
+    }
+    /// Runs a command of Odoo's own command line to its end (`["neutralize", "-d", "copy"]`), with the server's settings.
+    pub async fn command(&self, words: &[&str], limits: &Limits) -> Result<Ended> {
+        let mut all = vec!["run"];
+        all.extend_from_slice(words);
+        self.run(&launching(&all), limits).await
     }
 
     /// Starts `odoo shell` on a database; seconds, and hundreds of megabytes. `limits.deadline` is for all of the session.

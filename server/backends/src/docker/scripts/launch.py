@@ -195,14 +195,19 @@ def start():
     http_port = flag_value(words[last:], ("-p", "--http-port", "--xmlrpc-port")) if running else None
     http_port = http_port or option(rc, "http_port") or option(rc, "xmlrpc_port") or "8069"
     logfile = (flag_value(words[last:], ("--logfile",)) if running else None) or option(rc, "logfile")
-    return pid, program, kept, cwd, rc, environment, source, int(http_port), logfile
+    served = [
+        (flag_value(words[last:], flags) if running else None) or option(rc, name)
+        for flags, name in ((("-d", "--database"), "db_name"), (("--db-filter", "--dbfilter"), "dbfilter"))
+    ]
+    return pid, program, kept, cwd, rc, environment, source, int(http_port), logfile, served
 
 
-pid, program, kept, cwd, rc, environment, source, http_port, logfile = start()
+pid, program, kept, cwd, rc, environment, source, http_port, logfile, served = start()
 if sys.argv[1] == "tell":
     print(json.dumps({
         "pid": pid, "program": program, "flags": kept, "folder": cwd, "configuration": rc, "database_settings": source,
-        "http_port": http_port, "logfile": logfile, "data_dir": option(rc, "data_dir"), "addons_path": option(rc, "addons_path"),
+        "http_port": http_port, "logfile": logfile, "databases": served[0],
+        "database_filter": served[1], "data_dir": option(rc, "data_dir"), "addons_path": option(rc, "addons_path"),
     }))
 else:
     if cwd:

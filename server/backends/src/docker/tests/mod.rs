@@ -1,6 +1,7 @@
 //! Real containers, made from the test stack's images, labelled `ocore-docker-test`, on its private network.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "tests say why they skip, and read what containers made")]
 
+mod bare;
 mod endpoint;
 mod exec;
 mod modules;
