@@ -101,7 +101,7 @@ pub async fn create(admin: &Admin, by: &By, new: &NewInstance) -> Result<Instanc
         backups: new.backups.clone(),
         concurrency: concurrency(new.concurrency)?.unwrap_or(4),
     };
-    host(&server, row.container.as_deref(), &row.addons, row.backups.as_deref())?;
+    host(&server, row.container.as_deref(), None, &row.addons, row.backups.as_deref())?;
     free(&mut tx, by, org.id, &server, &row.database, row.container.as_deref(), None).await?;
     let id =
         instances::create(&mut tx, &row, &admin.sources).await.map_err(crate::taken("An instance with this slug or database"))?;
@@ -191,6 +191,7 @@ pub struct InstanceUpdate {
     pub login: Option<Option<Login>>,
     pub postgres_url: Option<Option<SecretString>>,
     pub postgres_ca: Option<Option<String>>,
+    pub postgres_container: Option<Option<String>>,
     pub posthog: Option<Option<PostHogUpdate>>,
     pub container: Option<Option<String>>,
     /// None of them removes them.
@@ -209,6 +210,7 @@ pub async fn update(admin: &Admin, by: &By, slug: &str, change: &InstanceUpdate)
         || change.backups.is_some()
         || change.postgres_url.is_some()
         || change.postgres_ca.is_some()
+        || change.postgres_container.is_some()
     {
         by.operator(OF_THE_HOST)?;
     }
@@ -259,6 +261,7 @@ pub async fn update(admin: &Admin, by: &By, slug: &str, change: &InstanceUpdate)
     }
     let before = &old.instance.host;
     i.host.container.clone_from(change.container.as_ref().unwrap_or(&before.container));
+    i.host.postgres_container.clone_from(change.postgres_container.as_ref().unwrap_or(&before.postgres_container));
     i.host.addons.clone_from(change.addons.as_ref().unwrap_or(&before.addons));
     i.host.backups.clone_from(change.backups.as_ref().unwrap_or(&before.backups));
     let moved = i.url != old.instance.url || i.database != old.instance.database;
@@ -267,10 +270,12 @@ pub async fn update(admin: &Admin, by: &By, slug: &str, change: &InstanceUpdate)
         i.checked_at = None;
     }
     let (org, id) = (i.org, i.id);
-    let hosted = i.host.container != before.container || i.host.addons != before.addons || i.host.backups != before.backups;
+    let hosted = i.host.container != before.container
+        || i.host.postgres_container != before.postgres_container
+        || i.host.addons != before.addons || i.host.backups != before.backups;
     if moved || hosted {
         let server = store_servers::find(&mut tx, org, i.server).await?.ok_or_else(|| teach::hidden("server", &i.server_name))?;
-        host(&server, i.host.container.as_deref(), &i.host.addons, i.host.backups.as_deref())?;
+        host(&server, i.host.container.as_deref(), i.host.postgres_container.as_deref(), &i.host.addons, i.host.backups.as_deref())?;
         free(&mut tx, by, org, &server, &i.database, i.host.container.as_deref(), Some(id)).await?;
     }
     instances::save(&mut tx, &new, moved || hosted, now)
@@ -427,8 +432,12 @@ async fn free(
 }
 
 /// What is said of a host must be there, and within what the operator registered.
-fn host(server: &Server, container: Option<&str>, addons: &[AddonsFolder], backups: Option<&Path>) -> Checked<()> {
-    if let Some(container) = container {
+fn host(
+    server: &Server,
+    container: Option<&str>,
+    postgres_container: Option<&str>,
+    addons: &[AddonsFolder], backups: Option<&Path>) -> Checked<()> {
+    for container in [container, postgres_container].into_iter().flatten() {
         let good = container.len() <= 128
             && container.starts_with(|c: char| c.is_ascii_alphanumeric())
             && container.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
@@ -589,7 +598,7 @@ fn facts(row: &InstanceRow) -> Value {
 fn host_facts(row: &InstanceRow) -> Value {
     let i: &Instance = &row.instance;
     let h = &i.host;
-    json!({ "container": h.container, "addons": h.addons, "backups": h.backups, "postgres": h.postgres.as_ref().map(|p| p.login.as_str()) })
+    json!({ "container": h.container, "postgres_container": h.postgres_container, "addons": h.addons, "backups": h.backups, "postgres": h.postgres.as_ref().map(|p| p.login.as_str()) })
 }
 
 /// Old and new of what differs.

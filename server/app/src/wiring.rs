@@ -7,7 +7,7 @@ use std::{
 
 use admin::{Admin, By};
 use backends::{
-    docker, files,
+    backup, docker, files,
     odoo::{Credential, Credentials, Pool, PoolSettings},
     postgres, posthog,
 };
@@ -115,6 +115,14 @@ impl Base {
         self.admin.sources.random.fill(&mut bytes);
         let password = hex(&bytes);
         postgres::SqlLogin { user, password: password.into() }
+    }
+
+    /// The ways to instances' backups. `key` vouches for their manifests.
+    pub fn backups(&self, postgres: postgres::Pool, key: &[u8; 32]) -> backup::Pool {
+        let Admin { db, vault, sources, .. } = &self.admin;
+        let store = Arc::new(Stored(CredentialStore::new(db.clone(), vault.clone(), sources.clone())));
+        let key = secrecy::SecretSlice::from(key.to_vec());
+        backup::Pool::new(self.docker(), postgres, store, key, env!("CARGO_PKG_VERSION"), backup::LIMIT)
     }
 
     /// The ways to instances' containers.
@@ -280,6 +288,7 @@ impl Node {
         let Admin { db, vault, sources, .. } = &base.admin;
         let (db, sources) = (db.clone(), sources.clone());
         let registry = Arc::new(Registry::load(db.clone(), sources.clone()).await?);
+        let backups_key = secrets::named(&db, vault, secrets::BACKUPS, &sources).await?;
         let signing_key = secrets::named(&db, vault, secrets::CONFIRM_TOKENS, &sources).await?;
         let audit_settings = AuditSettings {
             queue_rows: settings.audit_queue_rows,
@@ -301,6 +310,7 @@ impl Node {
             posthog: base.posthog(),
             postgres: postgres.clone(),
             files: files::Pool::new(base.docker(), files::Folders { forbidden: settings.own_folders() }),
+            backups: base.backups(postgres.clone(), &backups_key),
             docker: base.docker(),
             sources: sources.clone(),
             signing_key: *signing_key,

@@ -53,6 +53,7 @@ pub struct Parts {
     pub postgres: backends::postgres::Pool,
     pub docker: backends::docker::Pool,
     pub files: backends::files::Pool,
+    pub backups: backends::backup::Pool,
     pub sources: Sources,
     /// Signs confirmation tokens; the same on every node of an installation.
     pub signing_key: [u8; 32],
@@ -71,6 +72,7 @@ pub struct Dispatch {
     postgres: backends::postgres::Pool,
     docker: backends::docker::Pool,
     files: backends::files::Pool,
+    backups: backends::backup::Pool,
     pub(crate) sources: Sources,
     signer: Signer,
     rates: Rates,
@@ -161,6 +163,7 @@ impl Dispatch {
             postgres: parts.postgres,
             docker: parts.docker,
             files: parts.files,
+            backups: parts.backups,
             sources: parts.sources,
             signer: Signer::new(parts.signing_key),
             rates: Rates::default(),
@@ -587,6 +590,9 @@ impl Dispatch {
                 let scope = scope(actor, entry.tool, snapshot, Some(at));
                 self.docker.reader(Arc::clone(at), &scope, deadline, cancel.clone())
             }),
+            backups: instance
+                .filter(|_| category == Category::System)
+                .map(|at| self.backups.reader(Arc::clone(at), cancel.clone())),
             files: instance
                 .filter(|_| matches!(category, Category::Files | Category::Modules))
                 .map(|at| self.files.reader(Arc::clone(at), deadline)),

@@ -232,6 +232,7 @@ async fn world_on(store: TestStore, config: Config) -> World {
             postgres: backends::postgres::Pool::default(),
             docker: backends::docker::Pool::default(),
             files: backends::files::Pool::default(),
+            backups: backends::backup::Pool::default(),
             sources: sources.clone(),
             signing_key: [7; 32],
             default_per_minute: None,

@@ -210,6 +210,8 @@ pub struct Host {
     /// Its server's.
     pub docker: Option<DockerConnection>,
     pub container: Option<String>,
+    /// The container in which its PostgreSQL server runs, on the same Docker server.
+    pub postgres_container: Option<String>,
     pub addons: Vec<AddonsFolder>,
     pub backups: Option<PathBuf>,
     pub postgres: Option<PostgresConnection>,

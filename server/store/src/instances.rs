@@ -89,6 +89,7 @@ fn host(row: &Row) -> Result<Host> {
     Ok(Host {
         docker,
         container: row.opt_text("instances.container")?,
+        postgres_container: row.opt_text("instances.postgres_container")?,
         addons,
         backups: row.opt_text("instances.backups")?.map(PathBuf::from),
         postgres,
@@ -164,7 +165,7 @@ pub(crate) async fn rows(
     slug: Option<&str>,
 ) -> Result<Vec<Row>> {
     let sql = "SELECT i.id, i.org_id, i.server_id, s.name AS server_name, i.slug, i.name, i.url, i.database, i.environment, i.state, \
-               i.health, i.version, i.edition, i.write_enabled, i.write_enabled_until, i.checked_at, i.container, i.addons, i.backups, \
+               i.health, i.version, i.edition, i.write_enabled, i.write_enabled_until, i.checked_at, i.container, i.postgres_container, i.addons, i.backups, \
                (i.postgres_url IS NOT NULL) AS has_postgres, i.postgres_login, i.postgres_ca, \
                (i.postgres_reader IS NOT NULL) AS has_reader, (i.postgres_writer IS NOT NULL) AS has_writer, \
                s.docker, s.generation AS server_generation, i.posthog_url, i.posthog_project, i.concurrency, i.generation, i.created_at, i.updated_at, \
@@ -262,7 +263,7 @@ pub async fn save(tx: &mut Tx, row: &InstanceRow, fresh: bool, now: Timestamp) -
     tx.execute(
         "UPDATE instances SET name = $3, url = $4, database = $5, environment = $6, state = $7, write_enabled = $8, \
          write_enabled_until = $9, checked_at = $10, container_endpoint = $11, container = $12, addons = $13, backups = $14, \
-         concurrency = $15, generation = generation + $16, updated_at = $17 WHERE id = $1 AND org_id = $2",
+         concurrency = $15, generation = generation + $16, updated_at = $17, postgres_container = $18 WHERE id = $1 AND org_id = $2",
         args![
             i.id,
             i.org,
@@ -281,6 +282,7 @@ pub async fn save(tx: &mut Tx, row: &InstanceRow, fresh: bool, now: Timestamp) -
             i.concurrency,
             i64::from(fresh),
             now,
+            i.host.postgres_container.as_ref(),
         ],
     )
     .await?;

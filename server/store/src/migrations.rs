@@ -28,6 +28,7 @@ migrations! {
     6 "0006_policy",
     7 "0007_cooldowns",
     8 "0008_host",
+    9 "0009_backups",
 }
 
 fn build(engine: Engine) -> Migrator {

@@ -9,6 +9,8 @@ use crate::{
 
 /// Signs confirm tokens.
 pub const CONFIRM_TOKENS: &str = "confirm_tokens";
+/// Vouches for the manifests of backups.
+pub const BACKUPS: &str = "backups";
 
 /// The random secret of that name, sealed in the store.
 pub async fn named(db: &Db, vault: &Vault, name: &'static str, sources: &Sources) -> Result<Zeroizing<[u8; 32]>> {

@@ -339,6 +339,8 @@ pub struct Handles {
     /// Or why there is none, said when a tool asks for it.
     pub odoo: std::result::Result<backends::odoo::Reader, Refusal>,
     /// Or why there are none.
+    pub backups: Option<std::result::Result<backends::backup::Reader, Refusal>>,
+    /// Or why there are none.
     pub files: Option<std::result::Result<backends::files::Reader, Refusal>>,
     pub knowledge: Option<store::knowledge::Knowledge>,
     pub ledger: Option<store::ledger::Ledger>,
@@ -351,7 +353,7 @@ impl Handles {
     /// No way out at all.
     pub fn none() -> Self {
         let odoo = Err(refusal(Code::NotConfigured, "none"));
-        Self { sql: None, container: None, files: None, odoo, knowledge: None, ledger: None, cooldowns: None, posthog: None }
+        Self { sql: None, container: None, files: None, backups: None, odoo, knowledge: None, ledger: None, cooldowns: None, posthog: None }
     }
 }
 
@@ -423,6 +425,10 @@ impl ReadCx {
     pub fn files(&self) -> Result<&backends::files::Reader> {
         opened(self.handles.files.as_ref(), "files")
     }
+    /// For tools of the category system.
+    pub fn backups(&self) -> Result<&backends::backup::Reader> {
+        opened(self.handles.backups.as_ref(), "backups")
+    }
     pub fn directory(&self) -> &Directory {
         &self.directory
     }
@@ -456,11 +462,12 @@ pub struct WriteCx {
     permit: WritePermit,
     odoo: std::result::Result<backends::odoo::Writer, Refusal>,
     journal: Option<(store::operations::Operations, kernel::CallId)>,
+    call: kernel::CallId,
 }
 impl WriteCx {
-    pub fn new(read: ReadCx, permit: WritePermit, _row: &store::audit::Began) -> Self {
+    pub fn new(read: ReadCx, permit: WritePermit, row: &store::audit::Began) -> Self {
         let odoo = read.handles.odoo.as_ref().map(|r| backends::odoo::Writer::new(r.clone(), &permit)).map_err(Clone::clone);
-        Self { read, permit, odoo, journal: None }
+        Self { read, permit, odoo, journal: None, call: row.id() }
     }
     /// With a journal: the call is an operation.
     #[must_use]
@@ -485,6 +492,17 @@ impl WriteCx {
     pub fn sql(&self) -> Result<backends::postgres::Writer> {
         self.of_the_instance()?;
         Ok(backends::postgres::Writer::new(self.read.sql()?.clone(), &self.permit))
+    }
+    /// A backup is beside the instance; putting one back changes it. Neither is for a tool that changes ocore's own store alone.
+    pub fn backups(&self) -> Result<backends::backup::Writer> {
+        if self.permit.changes() == Changes::Ocore {
+            return Err(Fault::failed("a tool that declared another kind of change asked for backups"));
+        }
+        Ok(backends::backup::Writer::new(self.read.backups()?.clone(), &self.permit))
+    }
+    /// The call's own id: no other has it.
+    pub fn call_id(&self) -> kernel::CallId {
+        self.call
     }
     pub fn files(&self) -> Result<backends::files::Writer> {
         self.of_the_instance()?;

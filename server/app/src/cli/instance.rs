@@ -200,6 +200,9 @@ pub struct Update {
     dialect: Option<RpcDialect>,
     #[command(flatten)]
     host: Host,
+    /// The container that runs its PostgreSQL server: backups and restores use the programs in it
+    #[arg(long, value_name = "NAME")]
+    postgres_container: Option<String>,
     #[command(flatten)]
     posthog: PostHog,
     /// Calls at a time
@@ -393,6 +396,7 @@ impl Update {
             secret_stdin,
             dialect,
             host,
+            postgres_container,
             posthog,
             concurrency,
             no_check,
@@ -409,6 +413,7 @@ impl Update {
             && host.container.is_none()
             && host.addons.is_empty()
             && host.postgres_ca_file.is_none()
+            && postgres_container.is_none()
             && host.backups.is_none()
             && host.postgres_url_file.is_none()
             && !host.postgres_url_stdin
@@ -457,6 +462,7 @@ impl Update {
             postgres_ca,
             posthog,
             container: host.container.map(empty),
+            postgres_container: postgres_container.map(empty),
             addons,
             backups: host.backups.map(folder),
             concurrency,
@@ -742,6 +748,7 @@ fn text(row: &InstanceRow) -> String {
         ("PostgreSQL", or(i.host.postgres.as_ref().map(postgres_text), "not set up")),
         ("PostHog", or(i.posthog.as_ref().map(|p| format!("project {} at {}", p.project, p.url)), "not set up")),
         ("Container", or(i.host.container.clone(), "not set up")),
+        ("Database container", or(i.host.postgres_container.clone(), "not set up")),
         ("Addons", or(Some(folders.join(", ")).filter(|f| !f.is_empty()), "not set up")),
         ("Backups", path(&i.host.backups)),
         ("Calls at a time", i.concurrency.to_string()),
@@ -771,6 +778,7 @@ fn json(row: &InstanceRow) -> Value {
         "postgres": i.host.postgres.as_ref().map(|p| json!({ "login": p.login, "reader": p.reader, "writer": p.writer })),
         "posthog": i.posthog.as_ref().map(|p| json!({ "url": p.url.as_str(), "project": p.project })),
         "container": i.host.container,
+        "postgres_container": i.host.postgres_container,
         "addons": i.host.addons,
         "backups": i.host.backups,
         "concurrency": i.concurrency,

@@ -13,6 +13,7 @@ mod create;
 mod dump;
 mod error;
 mod filestore;
+mod handle;
 mod journal;
 mod postgres;
 mod restore;
@@ -28,6 +29,7 @@ pub use clone::{Copied, CopyRequest, Neutralized};
 pub use create::{Format, LIMIT, Request};
 pub use error::{Error, Result};
 pub use postgres::Postgres;
+pub use handle::{New, Pool, Reader, Writer};
 pub use restore::{Recovered, RestoreRequest, Restored, Served, served_databases};
 pub use store::{Backups, Entry, Keep, Manifest, PRE_RESTORE, Part, State};
 

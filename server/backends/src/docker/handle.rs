@@ -204,6 +204,14 @@ impl Pool {
             .map_err(|e| refusal(Code::NotConfigured, e.to_string()).next(e.advice()).into())
     }
 
+    /// Another container on the same Docker server: the database's.
+    pub(crate) async fn named(&self, instance: &Instance, name: &str) -> Result<Container> {
+        let Some(docker) = &instance.host.docker else { return Err(Fault::failed("a container without a Docker server")) };
+        let endpoint = self.endpoint(instance.org, docker).await?;
+        Container::new(endpoint, name, Options::default())
+            .map_err(|e| refusal(Code::NotConfigured, e.to_string()).next(e.advice()).into())
+    }
+
     async fn endpoint(&self, org: OrgId, docker: &DockerConnection) -> Result<Endpoint> {
         let secret = match self.inner.secrets.open(org, docker.server).await? {
             Some(text) => DockerSecret::from_text(&text),

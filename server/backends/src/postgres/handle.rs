@@ -106,6 +106,14 @@ impl Address {
     pub fn login(&self) -> String {
         format!("{}@{}:{}", self.user, self.host.to_lowercase(), self.port)
     }
+    /// User and password, for programs that run elsewhere.
+    pub(crate) fn credentials(&self) -> (String, SecretString) {
+        (self.user.clone(), self.password.clone())
+    }
+    /// Host and port.
+    pub(crate) fn place(&self) -> (String, u16) {
+        (self.host.clone(), self.port)
+    }
     /// The database that it names.
     pub fn database(&self) -> &str {
         &self.database
@@ -176,19 +184,20 @@ impl std::fmt::Debug for Pool {
         f.write_str("postgres::Pool")
     }
 }
+/// Logins of nothing: for tests and benches.
+#[derive(Debug)]
+pub(crate) struct NoLogins;
+impl Logins for NoLogins {
+    fn address<'a>(&'a self, instance: &'a Instance) -> BoxFuture<'a, Result<SecretString>> {
+        Box::pin(async { Err(not_configured(instance).into()) })
+    }
+    fn login<'a>(&'a self, _: &'a Instance, _: bool) -> BoxFuture<'a, Result<Option<SqlLogin>>> {
+        Box::pin(async { Ok(None) })
+    }
+}
 /// A way to none: for tests and benches.
 impl Default for Pool {
     fn default() -> Self {
-        #[derive(Debug)]
-        struct NoLogins;
-        impl Logins for NoLogins {
-            fn address<'a>(&'a self, instance: &'a Instance) -> BoxFuture<'a, Result<SecretString>> {
-                Box::pin(async { Err(not_configured(instance).into()) })
-            }
-            fn login<'a>(&'a self, _: &'a Instance, _: bool) -> BoxFuture<'a, Result<Option<SqlLogin>>> {
-                Box::pin(async { Ok(None) })
-            }
-        }
         Self::new(Arc::new(NoLogins), Networks::default())
     }
 }
@@ -244,6 +253,11 @@ impl Pool {
         proven(&instance)?;
         unlimited(scope, "SQL")?;
         Ok(Reader { pool: self.clone(), instance, deadline, cancel })
+    }
+
+    /// Closes all connections to an instance's database: something is to be done to the database as a whole.
+    pub(crate) fn forget(&self, instance: &Instance) {
+        self.inner.pools.forget(&instance.id.to_string());
     }
 
     /// Closes connections that nobody used for a while (called now and then).

@@ -18,7 +18,7 @@ mod values;
 
 pub use catalogue::Kind as TableKind;
 pub use handle::{Address, Logins, Pool, Ran, Reader, ScriptPlan, SqlLogin, Writer, changes, roots};
-pub(crate) use handle::{proven, unlimited};
+pub(crate) use handle::{NoLogins, proven, unlimited};
 pub use roles::Finding;
 pub use session::Preview;
 pub use tables::{Table, TableColumn};

@@ -282,7 +282,6 @@ impl Pools {
         Ok(())
     }
     /// Closes and forgets the pools of an instance.
-    #[cfg(test)]
     pub fn forget(&self, instance: &str) {
         self.entries.lock().retain(|key, entry| {
             let keep = key.instance != instance;

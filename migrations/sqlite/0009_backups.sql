@@ -1,0 +1,2 @@
+-- The container that runs the instance's PostgreSQL server: its programs fit its server.
+ALTER TABLE instances ADD COLUMN postgres_container TEXT;
