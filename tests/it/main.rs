@@ -16,6 +16,7 @@ mod harness;
 
 mod architecture;
 mod attachments;
+mod backups;
 mod clients;
 mod crash;
 mod export;

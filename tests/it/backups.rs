@@ -1,0 +1,158 @@
+//! Backups and restores of real Odoos, each in a container of its own: a restore restarts it. The witness is the database.
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Mcp, Ocore, Odoo, Reply, run};
+
+/// An Odoo that serves one database alone, in a container that goes at the end.
+struct Own {
+    odoo: Odoo,
+    _folder: tempfile::TempDir,
+}
+fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().expect("docker");
+    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+impl Own {
+    fn new(version: u16, name: &str) -> Option<Self> {
+        let shared = Odoo::fresh(version, name)?;
+        let container = format!("ocore-it-{}", shared.database.replace('_', "-"));
+        let folder = tempfile::tempdir().expect("a folder");
+        let conf = docker(&["exec", &shared.container, "cat", "/etc/odoo/odoo.conf"]);
+        let path = folder.path().join("odoo.conf");
+        std::fs::write(&path, conf.replace(",/mnt/extra-addons", "")).expect("a configuration");
+        // Odoo's user reads it, whatever this one's umask is.
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("rights");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("rights");
+        let image = docker(&["inspect", "--format", "{{.Config.Image}}", &shared.container]);
+        let _ = Command::new("docker").args(["rm", "-f", "-v", &container]).output();
+        docker(&[
+            "run", "-d", "--name", &container, "--label", "ocore-it", "--network", "ocore-test", "-p", "127.0.0.1::8069",
+            "-v", &format!("{}:/etc/odoo/own.conf:ro", path.display()),
+            "-v", &format!("{}:/var/lib/odoo", shared.container),
+            &image, "odoo", "-c", "/etc/odoo/own.conf", "-d", &shared.database, "--workers=0", "--max-cron-threads=0",
+        ]);
+        let own = Self { odoo: Odoo { container, ..shared }, _folder: folder };
+        Some(own.serving())
+    }
+    /// Docker gives a container another port at each start.
+    fn serving(mut self) -> Self {
+        let port = docker(&["port", &self.odoo.container, "8069/tcp"]);
+        self.odoo.url = format!("http://{}", port.lines().next().unwrap_or_default().trim());
+        let began = Instant::now();
+        while !Command::new("curl")
+            .args(["-sf", "-m", "5", "-o", "/dev/null", &format!("{}/web/login", self.odoo.url)])
+            .status()
+            .is_ok_and(|s| s.success())
+        {
+            assert!(began.elapsed() < Duration::from_secs(90), "{}", docker(&["logs", "--tail", "20", &self.odoo.container]));
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        self
+    }
+}
+impl Drop for Own {
+    fn drop(&mut self) {
+        let _ = Command::new("docker").args(["rm", "-f", "-v", &self.odoo.container]).output();
+    }
+}
+fn refused(reply: &Reply, code: &str) {
+    assert!(reply.is_error && reply.body["code"] == code, "{code}: {reply:?}");
+    assert!(!reply.body["next"].as_str().unwrap_or_default().is_empty(), "{reply:?}");
+}
+fn equip(ocore: &Ocore, odoo: &Odoo, folder: &Path) {
+    let root = folder.to_str().expect("a path");
+    let backups = format!("{root}/backups");
+    ocore.cli(&["server", "update", "host", "--org", "acme", "--docker", "unix:///var/run/docker.sock", "--path-root", root], "").ok();
+    let change = ["instance", "update", "dev", "--container", &odoo.container, "--postgres-container", "ocore-test-pg", "--backups", &backups];
+    ocore.cli(&change, "").ok();
+    let url = format!("postgres://odoo_{}:ocore@127.0.0.1:15432/{}\n", odoo.version, odoo.database);
+    ocore.cli(&["instance", "update", "dev", "--postgres-url-stdin"], &url).ok();
+    std::thread::sleep(Duration::from_millis(1_500));
+}
+/// Calls until the operation has ended.
+async fn whole(mcp: &Mcp, tool: &str, arguments: &Value) -> Reply {
+    let began = Instant::now();
+    loop {
+        let mut arguments = arguments.clone();
+        arguments["timeout_seconds"] = json!(100);
+        let reply = mcp.call(tool, arguments).await;
+        if reply.body.get("operation").is_none() || began.elapsed() > Duration::from_secs(400) {
+            return reply;
+        }
+    }
+}
+
+fn there_and_back(version: u16) {
+    let Some(own) = Own::new(version, "backups") else { return };
+    let odoo = &own.odoo;
+    let folder = tempfile::tempdir_in("/var/tmp").expect("a folder");
+    let mut ocore = Ocore::new();
+    ocore.instance("dev", odoo, &[]).ok();
+    let mcp = ocore.serve().key(&[]).on(version);
+    run(async {
+        refused(&mcp.call("dev_list_backups", json!({})).await, "not_configured");
+        equip(&ocore, odoo, folder.path());
+        assert_eq!(mcp.call("dev_list_backups", json!({})).await.ok()["count"], 0);
+        let name = || odoo.sql("SELECT name FROM res_partner WHERE id = 1");
+        let before = name();
+        let upload = json!({"model": "res.partner", "res_id": 1, "name": "kept.txt", "content": "a2VwdA=="});
+        mcp.call("dev_upload_attachment", upload).await.ok();
+
+        // A backup changes nothing of the instance: a closed guard does not bar it.
+        ocore.cli(&["instance", "update", "dev", "--write-enabled", "false"], "").ok();
+        std::thread::sleep(Duration::from_millis(1_500));
+        let made = whole(&mcp, "dev_backup_database", &json!({"label": "before the change"})).await.ok();
+        let id = made["backup"].as_str().expect("an id").to_owned();
+        assert!(made["filestore"] == true && made["bytes"].as_u64().is_some_and(|b| b > 1_000_000), "{made}");
+        refused(&mcp.call("dev_restore_database", json!({"backup": id, "confirm": true})).await, "write_blocked");
+        ocore.cli(&["instance", "update", "dev", "--write-enabled", "true"], "").ok();
+        std::thread::sleep(Duration::from_millis(1_500));
+
+        let listed = mcp.call("dev_list_backups", json!({"max_age_days": 1})).await.ok();
+        let first = &listed["backups"][0];
+        assert_eq!((&first["id"], &first["state"], &first["label"]), (&json!(id), &json!("good"), &json!("before the change")), "{listed}");
+        for bad in ["nothing-like-it", "../other", "", "a/b"] {
+            let reply = mcp.call("dev_restore_database", json!({"backup": bad, "confirm": true})).await;
+            assert!(reply.is_error, "{bad}: {reply:?}");
+        }
+        mcp.call("dev_write", json!({"model": "res.partner", "ids": [1], "values": {"name": "Changed since"}})).await.ok();
+        assert_eq!(name(), "Changed since");
+        let asked = mcp.call("dev_restore_database", json!({"backup": id})).await;
+        refused(&asked, "confirm_required");
+        assert!(asked.body["plan"]["warnings"].to_string().contains("is replaced"), "{asked:?}");
+        let put = whole(&mcp, "dev_restore_database", &json!({"backup": id, "confirm": true})).await.ok();
+        assert_eq!(put["served"], "new", "{put}");
+        assert_eq!(name(), before);
+        // The snapshot of what was there before is a backup as well.
+        let listed = mcp.call("dev_list_backups", json!({})).await.ok();
+        assert!(listed["count"] == 2 && listed.to_string().contains(put["snapshot"].as_str().expect("a snapshot")), "{listed}");
+
+        // Tampered with, it is not put back.
+        let dump = folder.path().join("backups");
+        let tampered = Command::new("sh").args(["-c", &format!("f=$(find {} -name dump.pgc -path '*{id}*') && printf x | dd of=$f bs=1 seek=100 conv=notrunc", dump.display())]).output();
+        assert!(tampered.is_ok_and(|o| o.status.success()));
+        let reply = whole(&mcp, "dev_restore_database", &json!({"backup": id, "confirm": true})).await;
+        refused(&reply, "conflict");
+        assert_eq!(name(), before);
+        let limited = ocore.key(&["--models", "res.partner"]);
+        refused(&limited.call("dev_list_backups", json!({})).await, "permission_denied");
+        let member = ocore.key(&["--role", "member"]);
+        refused(&member.call("dev_restore_database", json!({"backup": id, "confirm": true})).await, "permission_denied");
+    });
+}
+
+#[test]
+fn there_and_back_19() {
+    there_and_back(19);
+}
+#[test]
+fn there_and_back_14() {
+    there_and_back(14);
+}
