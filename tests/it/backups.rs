@@ -33,10 +33,28 @@ impl Own {
         let image = docker(&["inspect", "--format", "{{.Config.Image}}", &shared.container]);
         let _ = Command::new("docker").args(["rm", "-f", "-v", &container]).output();
         docker(&[
-            "run", "-d", "--name", &container, "--label", "ocore-it", "--network", "ocore-test", "-p", "127.0.0.1::8069",
-            "-v", &format!("{}:/etc/odoo/own.conf:ro", path.display()),
-            "-v", &format!("{}:/var/lib/odoo", shared.container),
-            &image, "odoo", "-c", "/etc/odoo/own.conf", "-d", &shared.database, "--workers=0", "--max-cron-threads=0",
+            "run",
+            "-d",
+            "--name",
+            &container,
+            "--label",
+            "ocore-it",
+            "--network",
+            "ocore-test",
+            "-p",
+            "127.0.0.1::8069",
+            "-v",
+            &format!("{}:/etc/odoo/own.conf:ro", path.display()),
+            "-v",
+            &format!("{}:/var/lib/odoo", shared.container),
+            &image,
+            "odoo",
+            "-c",
+            "/etc/odoo/own.conf",
+            "-d",
+            &shared.database,
+            "--workers=0",
+            "--max-cron-threads=0",
         ]);
         let own = Self { odoo: Odoo { container, ..shared }, _folder: folder };
         Some(own.serving())
@@ -69,8 +87,20 @@ fn refused(reply: &Reply, code: &str) {
 fn equip(ocore: &Ocore, odoo: &Odoo, folder: &Path) {
     let root = folder.to_str().expect("a path");
     let backups = format!("{root}/backups");
-    ocore.cli(&["server", "update", "host", "--org", "acme", "--docker", "unix:///var/run/docker.sock", "--path-root", root], "").ok();
-    let change = ["instance", "update", "dev", "--container", &odoo.container, "--postgres-container", "ocore-test-pg", "--backups", &backups];
+    ocore
+        .cli(&["server", "update", "host", "--org", "acme", "--docker", "unix:///var/run/docker.sock", "--path-root", root], "")
+        .ok();
+    let change = [
+        "instance",
+        "update",
+        "dev",
+        "--container",
+        &odoo.container,
+        "--postgres-container",
+        "ocore-test-pg",
+        "--backups",
+        &backups,
+    ];
     ocore.cli(&change, "").ok();
     let url = format!("postgres://odoo_{}:ocore@127.0.0.1:15432/{}\n", odoo.version, odoo.database);
     ocore.cli(&["instance", "update", "dev", "--postgres-url-stdin"], &url).ok();
@@ -117,7 +147,11 @@ fn there_and_back(version: u16) {
 
         let listed = mcp.call("dev_list_backups", json!({"max_age_days": 1})).await.ok();
         let first = &listed["backups"][0];
-        assert_eq!((&first["id"], &first["state"], &first["label"]), (&json!(id), &json!("good"), &json!("before the change")), "{listed}");
+        assert_eq!(
+            (&first["id"], &first["state"], &first["label"]),
+            (&json!(id), &json!("good"), &json!("before the change")),
+            "{listed}"
+        );
         for bad in ["nothing-like-it", "../other", "", "a/b"] {
             let reply = mcp.call("dev_restore_database", json!({"backup": bad, "confirm": true})).await;
             assert!(reply.is_error, "{bad}: {reply:?}");
@@ -136,7 +170,15 @@ fn there_and_back(version: u16) {
 
         // Tampered with, it is not put back.
         let dump = folder.path().join("backups");
-        let tampered = Command::new("sh").args(["-c", &format!("f=$(find {} -name dump.pgc -path '*{id}*') && printf x | dd of=$f bs=1 seek=100 conv=notrunc", dump.display())]).output();
+        let tampered = Command::new("sh")
+            .args([
+                "-c",
+                &format!(
+                    "f=$(find {} -name dump.pgc -path '*{id}*') && printf x | dd of=$f bs=1 seek=100 conv=notrunc",
+                    dump.display()
+                ),
+            ])
+            .output();
         assert!(tampered.is_ok_and(|o| o.status.success()));
         let reply = whole(&mcp, "dev_restore_database", &json!({"backup": id, "confirm": true})).await;
         refused(&reply, "conflict");

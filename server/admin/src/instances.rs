@@ -272,10 +272,17 @@ pub async fn update(admin: &Admin, by: &By, slug: &str, change: &InstanceUpdate)
     let (org, id) = (i.org, i.id);
     let hosted = i.host.container != before.container
         || i.host.postgres_container != before.postgres_container
-        || i.host.addons != before.addons || i.host.backups != before.backups;
+        || i.host.addons != before.addons
+        || i.host.backups != before.backups;
     if moved || hosted {
         let server = store_servers::find(&mut tx, org, i.server).await?.ok_or_else(|| teach::hidden("server", &i.server_name))?;
-        host(&server, i.host.container.as_deref(), i.host.postgres_container.as_deref(), &i.host.addons, i.host.backups.as_deref())?;
+        host(
+            &server,
+            i.host.container.as_deref(),
+            i.host.postgres_container.as_deref(),
+            &i.host.addons,
+            i.host.backups.as_deref(),
+        )?;
         free(&mut tx, by, org, &server, &i.database, i.host.container.as_deref(), Some(id)).await?;
     }
     instances::save(&mut tx, &new, moved || hosted, now)
@@ -436,7 +443,9 @@ fn host(
     server: &Server,
     container: Option<&str>,
     postgres_container: Option<&str>,
-    addons: &[AddonsFolder], backups: Option<&Path>) -> Checked<()> {
+    addons: &[AddonsFolder],
+    backups: Option<&Path>,
+) -> Checked<()> {
     for container in [container, postgres_container].into_iter().flatten() {
         let good = container.len() <= 128
             && container.starts_with(|c: char| c.is_ascii_alphanumeric())

@@ -353,7 +353,17 @@ impl Handles {
     /// No way out at all.
     pub fn none() -> Self {
         let odoo = Err(refusal(Code::NotConfigured, "none"));
-        Self { sql: None, container: None, files: None, backups: None, odoo, knowledge: None, ledger: None, cooldowns: None, posthog: None }
+        Self {
+            sql: None,
+            container: None,
+            files: None,
+            backups: None,
+            odoo,
+            knowledge: None,
+            ledger: None,
+            cooldowns: None,
+            posthog: None,
+        }
     }
 }
 

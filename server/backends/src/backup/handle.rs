@@ -7,8 +7,8 @@ use secrecy::SecretSlice;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Backups, Copied, CopyRequest, Entry, Error, Format, Instance as Target, Manifest, Postgres, Recovered, Request, Restored,
-    RestoreRequest, Served, Watch, served_databases,
+    Backups, Copied, CopyRequest, Entry, Error, Format, Instance as Target, Manifest, Postgres, Recovered, Request,
+    RestoreRequest, Restored, Served, Watch, served_databases,
 };
 use crate::{
     docker,
@@ -146,11 +146,15 @@ impl Reader {
             Error::NoBackup { .. } | Error::NoDatabase { .. } => Code::NotFound,
             Error::TooBig { .. } | Error::NoSpace { .. } | Error::DiskFull { .. } => Code::TooLarge,
             Error::Busy { .. } | Error::Unfinished { .. } | Error::InUse { .. } => Code::Busy,
-            Error::Exists { .. } | Error::Taken { .. } | Error::OtherVersion { .. } | Error::Forged { .. } | Error::Broken { .. } => {
-                Code::Conflict
-            }
+            Error::Exists { .. }
+            | Error::Taken { .. }
+            | Error::OtherVersion { .. }
+            | Error::Forged { .. }
+            | Error::Broken { .. } => Code::Conflict,
             Error::Cancelled => Code::Cancelled,
-            Error::NoProgram { .. } | Error::ClientTooOld { .. } | Error::Role { .. } | Error::NotOdoo { .. } => Code::NotConfigured,
+            Error::NoProgram { .. } | Error::ClientTooOld { .. } | Error::Role { .. } | Error::NotOdoo { .. } => {
+                Code::NotConfigured
+            }
             _ => {
                 tracing::warn!(%slug, error = error as &dyn std::error::Error, "a backup or restore failed");
                 Code::OdooError
@@ -220,26 +224,37 @@ impl Writer {
             keep_old: false,
             serving: SERVING,
         };
-        let mut progress = told(report);
-        let mut watch = Watch { progress: &mut progress, cancel: read.cancel.clone() };
-        backups.restore(&target, &request, &mut watch).await.map_err(|e| read.fault(&e))
+        let (send, mut progress) = tokio::sync::mpsc::unbounded_channel();
+        let cancel = read.cancel.clone();
+        // On a thread of its own: whoever asked may be gone, and nothing drops it half way.
+        let runtime = tokio::runtime::Handle::current();
+        let work = tokio::task::spawn_blocking(move || {
+            let mut tell = move |p: super::Progress| {
+                let _ = send.send(p);
+            };
+            let mut watch = Watch { progress: &mut tell, cancel };
+            runtime.block_on(backups.restore(&target, &request, &mut watch))
+        });
+        let mut tell = told(report);
+        while let Some(p) = progress.recv().await {
+            tell(p);
+        }
+        work.await.map_err(|_| broken_off())?.map_err(|e| read.fault(&e))
     }
 
     /// What became of a restore that was interrupted; goes on with it, or back. None when there was none.
     pub async fn recover(&self) -> Result<Option<(bool, Recovered)>> {
         let read = &self.read;
         read.pool.inner.postgres.forget(&read.instance);
-        let found = read.backups()?.recover(&read.target().await?, SERVING).await.map_err(|e| read.fault(&e))?;
+        let (backups, target) = (read.backups()?, read.target().await?);
+        let runtime = tokio::runtime::Handle::current();
+        let work = tokio::task::spawn_blocking(move || runtime.block_on(backups.recover(&target, SERVING)));
+        let found = work.await.map_err(|_| broken_off())?.map_err(|e| read.fault(&e))?;
         Ok(found.map(|recovered| (recovered.served == Served::New, recovered)))
     }
 
     /// Copies the database with its filestore under a new name, neutralized.
-    pub async fn copy(
-        &self,
-        database: &str,
-        random: [[u8; 16]; 2],
-        report: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<Copied> {
+    pub async fn copy(&self, database: &str, random: [[u8; 16]; 2], report: &mut (dyn FnMut(Progress) + Send)) -> Result<Copied> {
         let read = &self.read;
         let request = CopyRequest { database: database.to_owned(), random };
         let mut progress = told(report);
@@ -247,6 +262,13 @@ impl Writer {
         let target = read.target().await?;
         read.backups()?.clone_database(&target, &request, &mut watch).await.map_err(|e| read.fault(&e))
     }
+}
+
+fn broken_off() -> Fault {
+    Fault::unknown(
+        "ocore failed while it restored the database.",
+        "Start ocore again: it goes on from the restore's journal, and list_backups shows the snapshot.",
+    )
 }
 
 fn told(report: &mut (dyn FnMut(Progress) + Send)) -> impl FnMut(super::Progress) + Send {

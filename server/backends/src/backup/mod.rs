@@ -28,8 +28,8 @@ use super::docker;
 pub use clone::{Copied, CopyRequest, Neutralized};
 pub use create::{Format, LIMIT, Request};
 pub use error::{Error, Result};
-pub use postgres::Postgres;
 pub use handle::{New, Pool, Reader, Writer};
+pub use postgres::Postgres;
 pub use restore::{Recovered, RestoreRequest, Restored, Served, served_databases};
 pub use store::{Backups, Entry, Keep, Manifest, PRE_RESTORE, Part, State};
 

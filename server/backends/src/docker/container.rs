@@ -182,6 +182,10 @@ impl Container {
         Ok(Self { endpoint, name: name.to_owned(), options })
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its state and make-up. Works in every state.
     pub async fn describe(&self) -> Result<Description> {
         let Inspected { id, name, restart_count, state, config, mounts, network_settings } = self.inspected().await?;

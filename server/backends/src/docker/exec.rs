@@ -178,7 +178,6 @@ pub struct Ended {
     pub stderr: Captured,
     /// What it wrote to file descriptor 4, at most 16 MB.
     pub answer: Vec<u8>,
-    #[cfg_attr(not(test), expect(dead_code, reason = "what tests look at"))]
     pub last: Last,
 }
 /// What the supervisor tells at the end.

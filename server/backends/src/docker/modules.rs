@@ -35,7 +35,6 @@ pub enum Operation {
 /// When the container is restarted afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Restart {
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests of what needs none"))]
     Never,
     /// When a Python file of the modules is newer than the container's start: running servers have the old code.
     #[default]
