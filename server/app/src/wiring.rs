@@ -125,6 +125,22 @@ impl Base {
         backup::Pool::new(self.docker(), postgres, store, key, env!("CARGO_PKG_VERSION"), backup::LIMIT)
     }
 
+    /// The same for a command.
+    pub async fn backups_pool(&self) -> Result<backup::Pool> {
+        let Admin { db, vault, sources, .. } = &self.admin;
+        let key = secrets::named(db, vault, secrets::BACKUPS, sources).await?;
+        Ok(self.backups(self.postgres(), &key))
+    }
+
+    /// The instance's own login, to give it to a copy.
+    pub async fn stored_login(&self, instance: &Instance) -> Result<Option<admin::instances::Login>> {
+        let Some(rpc) = &instance.rpc else { return Ok(None) };
+        let Admin { db, vault, sources, .. } = &self.admin;
+        let store = CredentialStore::new(db.clone(), vault.clone(), sources.clone());
+        let opened = store.open(instance.id, rpc.credential).await.map_err(kernel::Fault::from)?;
+        Ok(opened.map(|o| admin::instances::Login { login: o.login, secret: o.secret, dialect: rpc.dialect }))
+    }
+
     /// The ways to instances' containers.
     pub fn docker(&self) -> docker::Pool {
         let Admin { db, vault, sources, networks, .. } = &self.admin;

@@ -37,6 +37,8 @@ pub enum Instance {
     Check { slug: String },
     /// Gives ocore two logins of its own in the instance's database: one that reads what it should, one for changes
     SqlRole(SqlRole),
+    /// Copies an instance's database and files under a new name, neutralized, and registers the copy: to let an assistant loose on
+    Clone(Clone),
     /// Changes an instance; an empty value removes a container, folder, login or PostHog
     Update(Update),
     /// Removes an instance from the registry; Odoo itself is not touched
@@ -226,6 +228,7 @@ impl Instance {
             }
             Self::Check { slug } => check_now(given, &slug).await,
             Self::SqlRole(roles) => roles.run(given).await,
+            Self::Clone(clone) => clone.run(given).await,
             Self::Update(update) => update.run(given).await,
             Self::Delete { slug, yes } => {
                 input::confirmed(yes, &format!("Remove {slug} and its stored logins? Keys that name it stop working on it."))?;
@@ -656,6 +659,89 @@ impl SqlRole {
             map.insert("findings".into(), json!(findings));
         }
         Ok(Shown::new(lines.join("\n"), value))
+    }
+}
+
+/// A copy to work on.
+#[derive(Debug, Args)]
+pub struct Clone {
+    /// The instance to copy; nothing of it is changed
+    slug: String,
+    /// The short name of the copy
+    copy: String,
+    /// The name of the new database
+    #[arg(long, value_name = "NAME")]
+    database: String,
+    /// production, staging or development
+    #[arg(long, default_value = "development")]
+    environment: Environment,
+}
+impl Clone {
+    async fn run(self, given: &Given) -> Result<Shown> {
+        let (_, base) = given.open().await?;
+        let (admin, by) = (&base.admin, &base.by);
+        let row = instances::show(admin, by, &self.slug).await?;
+        let i = row.instance.clone();
+        let orgs = admin::orgs::list(admin, by).await?;
+        let org = orgs.iter().find(|o| o.organization.id == i.org).map(|o| o.organization.slug.to_string()).unwrap_or_default();
+        if instances::show(admin, by, &self.copy).await.is_ok() {
+            return Err(Failure::usage(format!("There is an instance {} already.", self.copy)).next("Choose another short name."));
+        }
+        let login = base.stored_login(&i).await?;
+        let mut random = [[0; 16]; 2];
+        for part in &mut random {
+            admin.sources.random.fill(part);
+        }
+        let pool = base.backups_pool().await?;
+        let mut last = String::new();
+        let copied = pool
+            .copy(std::sync::Arc::new(i.clone()), &self.database, random, &mut |progress| {
+                if progress.text != last {
+                    terminal::remark(&format!("{}…", progress.text));
+                    last.clone_from(&progress.text);
+                }
+            })
+            .await?;
+        let new = NewInstance {
+            org,
+            server: i.server_name.clone(),
+            slug: self.copy.clone(),
+            name: None,
+            url: i.url.to_string(),
+            database: self.database.clone(),
+            environment: self.environment,
+            write_enabled: None,
+            login,
+            postgres_url: None,
+            postgres_ca: None,
+            posthog: None,
+            container: i.host.container.clone(),
+            addons: Vec::new(),
+            backups: None,
+            concurrency: None,
+        };
+        let registered = register(&base, &new, true).await;
+        let (row, _) = match registered {
+            Ok(made) => made,
+            Err(failure) => {
+                let advice = format!(
+                    "The copy is there as the database {}; register it with ocore instance create. {}",
+                    self.database, failure.next
+                );
+                return Err(failure.next(advice));
+            }
+        };
+        base.close().await;
+        let text = format!(
+            "Copied {} to {} (database {}, {} files): no mail, no scheduled actions, no payments. Users and their passwords are those of {}.",
+            self.slug, self.copy, copied.database, copied.files, self.slug
+        );
+        let mut value = json(&row);
+        if let Some(map) = value.as_object_mut() {
+            map.insert("neutralized".into(), json!(copied.neutralized));
+            map.insert("files".into(), json!(copied.files));
+        }
+        Ok(Shown::new(text, value))
     }
 }
 

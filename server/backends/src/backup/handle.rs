@@ -77,6 +77,27 @@ impl Pool {
         proven(&instance)?;
         Ok(Reader { pool: self.clone(), instance, cancel })
     }
+
+    /// Copies an instance's database with its filestore under a new name on the same server, neutralized: no mail, no scheduled
+    /// actions, no payments. For operators; nothing of the source is changed.
+    pub async fn copy(
+        &self,
+        instance: Arc<Instance>,
+        database: &str,
+        random: [[u8; 16]; 2],
+        report: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Copied> {
+        let read = self.reader(instance, CancellationToken::new())?;
+        let request = CopyRequest { database: database.to_owned(), random };
+        let mut progress = told(report);
+        let mut watch = Watch { progress: &mut progress, cancel: read.cancel.clone() };
+        let target = read.target().await?;
+        // The operator reads it, and may know where things are.
+        read.backups()?
+            .clone_database(&target, &request, &mut watch)
+            .await
+            .map_err(|e| refusal(Code::OdooError, e.to_string()).next(e.advice()).into())
+    }
 }
 
 /// The backups of one call, reading.
@@ -251,16 +272,6 @@ impl Writer {
         let work = tokio::task::spawn_blocking(move || runtime.block_on(backups.recover(&target, SERVING)));
         let found = work.await.map_err(|_| broken_off())?.map_err(|e| read.fault(&e))?;
         Ok(found.map(|recovered| (recovered.served == Served::New, recovered)))
-    }
-
-    /// Copies the database with its filestore under a new name, neutralized.
-    pub async fn copy(&self, database: &str, random: [[u8; 16]; 2], report: &mut (dyn FnMut(Progress) + Send)) -> Result<Copied> {
-        let read = &self.read;
-        let request = CopyRequest { database: database.to_owned(), random };
-        let mut progress = told(report);
-        let mut watch = Watch { progress: &mut progress, cancel: read.cancel.clone() };
-        let target = read.target().await?;
-        read.backups()?.clone_database(&target, &request, &mut watch).await.map_err(|e| read.fault(&e))
     }
 }
 
