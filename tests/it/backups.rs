@@ -132,7 +132,7 @@ fn there_and_back(version: u16) {
         assert_eq!(mcp.call("dev_list_backups", json!({})).await.ok()["count"], 0);
         let name = || odoo.sql("SELECT name FROM res_partner WHERE id = 1");
         let before = name();
-        let upload = json!({"model": "res.partner", "res_id": 1, "name": "kept.txt", "content": "a2VwdA=="});
+        let upload = json!({"model": "res.partner", "id": 1, "name": "kept.txt", "content": "a2VwdA=="});
         mcp.call("dev_upload_attachment", upload).await.ok();
 
         // A backup changes nothing of the instance: a closed guard does not bar it.

@@ -37,7 +37,9 @@ impl BackupDatabase {
         match self.format.as_deref() {
             None | Some("custom") => Ok(false),
             Some("plain") => Ok(true),
-            Some(_) => Err(refusal(Code::InvalidArgument, "format: custom or plain.").next("custom is smaller and faster to restore.").into()),
+            Some(_) => Err(refusal(Code::InvalidArgument, "format: custom or plain.")
+                .next("custom is smaller and faster to restore.")
+                .into()),
         }
     }
 }

@@ -46,7 +46,11 @@ impl WriteTool for RestoreDatabase {
         let manifest = backups.manifest(&self.backup).await?;
         let instance = cx.instance()?;
         let mut warnings = vec![
-            format!("Everything that was done in {} since {} is replaced.", instance.database, kernel::time_text(manifest.created)),
+            format!(
+                "Everything that was done in {} since {} is replaced.",
+                instance.database,
+                kernel::time_text(manifest.created)
+            ),
             "A snapshot is made first, and without it nothing is changed. Odoo's container is restarted.".to_owned(),
         ];
         if manifest.filestore.is_none() {
@@ -69,9 +73,8 @@ impl WriteTool for RestoreDatabase {
         let snapshot = format!("{short}-before");
         let short = short.get(short.len().saturating_sub(8)..).unwrap_or(&short).to_owned();
         cx.checkpoint(&json!({"snapshot": snapshot})).await?;
-        let restored = WriteCx::backups(cx)?
-            .restore(&self.backup, (snapshot, short), cx.now(), &mut |progress| cx.report(progress))
-            .await?;
+        let restored =
+            WriteCx::backups(cx)?.restore(&self.backup, (snapshot, short), cx.now(), &mut |progress| cx.report(progress)).await?;
         let mut notes = restored.warnings;
         if restored.missing > 0 {
             notes.push(format!("{} files that attachments name were missing in the backup already.", restored.missing));
