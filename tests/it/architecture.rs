@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::harness::root;
 
 /// Every arrow that there may be.
-const MAY: [(&str, &[&str]); 10] = [
+const MAY: [(&str, &[&str]); 11] = [
     ("kernel", &[]),
     ("store", &["kernel"]),
     ("backends", &["kernel"]),
@@ -15,13 +15,15 @@ const MAY: [(&str, &[&str]); 10] = [
     ("identity", &["kernel", "store"]),
     ("admin", &["kernel", "store", "backends", "identity"]),
     ("gateway", &["kernel", "dispatch", "identity", "admin"]),
-    ("ocore", &["kernel", "store", "backends", "tools", "dispatch", "identity", "admin", "gateway"]),
+    ("web", &["kernel", "dispatch", "identity", "admin"]),
+    ("ocore", &["kernel", "store", "backends", "tools", "dispatch", "identity", "admin", "gateway", "web"]),
     ("tests", &["kernel", "backends", "tools"]),
 ];
 /// Crates that a member may not name: only backends opens connections towards instances, only store the store.
-const MAY_NOT: [(&str, &[&str]); 3] = [
+const MAY_NOT: [(&str, &[&str]); 4] = [
     ("tools", &["sqlx", "reqwest", "bollard", "tokio-postgres", "axum"]),
     ("gateway", &["sqlx", "reqwest", "bollard", "tokio-postgres"]),
+    ("web", &["sqlx", "reqwest", "bollard", "tokio-postgres"]),
     ("kernel", &["tokio", "sqlx", "reqwest", "axum"]),
 ];
 

@@ -23,6 +23,7 @@ mod export;
 mod files;
 mod host;
 mod hostile;
+mod impersonation;
 mod knowledge;
 mod listing;
 mod metadata;

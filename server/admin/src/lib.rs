@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod by;
+pub mod impersonations;
 pub mod instances;
 pub mod keys;
 pub mod knowledge;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use admin::impersonations::Places;
 use figment::{
     Figment, Metadata, Profile, Provider,
     providers::{Format as _, Toml},
@@ -66,6 +67,7 @@ keys! {
     data: Text = "", "\"/var/lib/ocore\"", "The folder of the store, its key and nothing else. Default: `/var/lib/ocore` for root, else `$XDG_DATA_HOME/ocore` or `~/.local/share/ocore`. Made with mode 0700 when it is missing.";
     listen: Text = "\"127.0.0.1:8321\"", "", "Address and port of the HTTP server. Port 0 takes a free one, which is printed.";
     public_url: Text = "", "\"https://ocore.example.com\"", "The URL that clients use, without `/mcp`. It alone makes links and the Host and Origin that are answered; without it only loopback names are. Set it when a reverse proxy stands before ocore.";
+    proxy_domain: Text = "", "\"odoo.example.net\"", "Domain below which instances have host names of their own (`{slug}.odoo.example.net`), for visits as an Odoo user. It needs `public_url`, a DNS record for `*` that leads here, and must be no part of ocore's own host name; another registered domain is best.";
     database_url: Text secret true = "", "\"postgres://ocore@db.internal/ocore\"", "Where the store is: `sqlite:///path/ocore.db` or `postgres://user@host/database`. Default: `ocore.db` in the data folder. As an argument it must not hold a password.";
     database_url_file: Text = "", "\"/run/secrets/ocore-database-url\"", "A file that holds `database_url`, for addresses with a password.";
     instance_networks: List = "[]", "[\"10.20.0.0/16\"]", "Networks beside the public ones in which Odoo instances may live (CIDR). Cloud metadata addresses are refused whatever stands here.";
@@ -93,6 +95,7 @@ struct Raw {
     data: Option<PathBuf>,
     listen: Option<String>,
     public_url: Option<String>,
+    proxy_domain: Option<String>,
     database_url: Option<String>,
     database_url_file: Option<PathBuf>,
     instance_networks: Option<Vec<String>>,
@@ -126,6 +129,8 @@ pub struct Settings {
     pub data: PathBuf,
     pub listen: String,
     pub public_url: Option<Url>,
+    /// The host names of instances; with `public_url` alone.
+    pub places: Option<Places>,
     pub database_url: DbUrl,
     pub instance_networks: Vec<IpNet>,
     pub trusted_proxies: Vec<IpNet>,
@@ -231,9 +236,26 @@ impl Settings {
         least("calls_per_minute", calls_per_minute.into(), 1)?;
         least("audit_queue_rows", audit_queue_rows as u64, 16)?;
         least("audit_queue_megabytes", audit_queue_megabytes as u64, 1)?;
+        let public = raw.public_url.as_deref().map(public_url).transpose()?;
+        let places = match (&public, &raw.proxy_domain) {
+            (_, None) => None,
+            (Some(public), Some(domain)) => Some(Places::new(public, domain).map_err(|why| {
+                Failure::config(format!("proxy_domain: {why}.")).next("See \"Acting as an Odoo user\" in the guide.")
+            })?),
+            (None, Some(_)) => {
+                return Err(Failure::config("proxy_domain is set and public_url is not.")
+                    .next("Set public_url too: the links that lead to the instances' pages are made from it."));
+            }
+        };
+        if let (Some(public), Some(places)) = (&public, &places)
+            && places.related(public)
+        {
+            remarks.push("proxy_domain and public_url end alike: where that ending is one registered domain, pages of Odoo and of ocore are one site to browsers. Another registered domain is safer.".into());
+        }
         Ok(Self {
+            places,
             listen: raw.listen.unwrap_or_else(|| "127.0.0.1:8321".into()),
-            public_url: raw.public_url.as_deref().map(public_url).transpose()?,
+            public_url: public,
             database_url,
             instance_networks: networks("instance_networks", raw.instance_networks)?,
             trusted_proxies: networks("trusted_proxies", raw.trusted_proxies)?,

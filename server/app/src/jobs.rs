@@ -122,6 +122,7 @@ struct Parts {
     dispatch: Arc<dispatch::Dispatch>,
     pool: backends::odoo::Pool,
     postgres: backends::postgres::Pool,
+    visits: Option<Arc<admin::impersonations::Visits>>,
 }
 impl Parts {
     fn of(node: &Node) -> Arc<Self> {
@@ -134,11 +135,17 @@ impl Parts {
             dispatch: Arc::clone(&node.dispatch),
             pool: node.pool.clone(),
             postgres: node.postgres.clone(),
+            visits: node.site.visits.clone(),
         })
     }
 
     async fn sweep(&self) {
         self.postgres.sweep();
+        if let Some(visits) = &self.visits
+            && let Err(fault) = visits.sweep().await
+        {
+            tracing::error!(?fault, "visits that are over could not be ended");
+        }
         match audit::sweep(&self.admin.db, self.admin.sources.now()).await {
             Ok(0) => {}
             Ok(calls) => tracing::warn!(calls, "calls whose process ended are unknown in the audit"),
@@ -193,10 +200,20 @@ impl Parts {
         if let Err(error) = self.operations.clean().await {
             logged("cleaning up operations", &error);
         }
+        if let Err(error) = self.forget_visits(now).await {
+            logged("cleaning up sessions", &error);
+        }
         // Readers poll each second and read everything every twenty.
         if let Err(error) = events::prune(&self.admin.db, now - TimeDelta::hours(24)).await {
             logged("cleaning up events", &error);
         }
+    }
+
+    async fn forget_visits(&self, now: kernel::Timestamp) -> store::Result<()> {
+        let mut tx = self.admin.db.begin().await?;
+        store::web_sessions::prune(&mut tx, now).await?;
+        store::impersonations::prune(&mut tx, now - TimeDelta::days(LOG_DAYS)).await?;
+        tx.commit().await
     }
 
     async fn daily(&self) {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Settings,
     failure::{Failure, Result},
-    http, jobs,
+    http, jobs, pages,
     wiring::{Base, Node},
 };
 
@@ -47,7 +47,7 @@ pub async fn start(settings: &Settings, mut base: Base) -> Result<Serving> {
     let grace = settings.shutdown_grace;
     let metrics = metrics_listener
         .map(|l| tokio::spawn(gateway::serve(l, gateway::metrics_router(&node.gateway), node.shutdown.clone(), Duration::ZERO)));
-    let server = tokio::spawn(gateway::serve(listener, gateway::router(&node.gateway), node.shutdown.clone(), grace));
+    let server = tokio::spawn(gateway::serve(listener, pages::router(&node), node.shutdown.clone(), grace));
     let stop_jobs = CancellationToken::new();
     let jobs = jobs::start(&node, &stop_jobs);
     tracing::info!(%address, store = %settings.database_url, version = env!("CARGO_PKG_VERSION"), "ready");

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use admin::{Admin, By};
+use admin::{Admin, By, impersonations::Visits};
 use backends::{
     backup, docker, files,
     odoo::{Credential, Credentials, Pool, PoolSettings},
@@ -14,7 +14,7 @@ use backends::{
 use dispatch::Dispatch;
 use futures_util::future::BoxFuture;
 use gateway::{Gateway, Gauge};
-use identity::Keys;
+use identity::{Keys, People};
 use kernel::{Code, Instance, Networks, RpcConnection, SecretString, Sources, refusal};
 use store::{
     Db, DbUrl, Engine,
@@ -292,6 +292,7 @@ pub struct Node {
     pub operations: Operations,
     pub dispatch: Arc<Dispatch>,
     pub gateway: Arc<Gateway>,
+    pub site: Arc<web::Site>,
     pub shutdown: CancellationToken,
     /// Raised by the jobs when somebody's list of tools may have changed.
     pub changes: watch::Sender<u64>,
@@ -328,9 +329,32 @@ impl Node {
             files: files::Pool::new(base.docker(), files::Folders { forbidden: settings.own_folders() }),
             backups: base.backups(postgres.clone(), &backups_key),
             docker: base.docker(),
+            links: settings
+                .places
+                .as_ref()
+                .and(settings.public_url.as_ref())
+                .map(|base| dispatch::Links { vault: vault.clone(), base: base.clone() }),
             sources: sources.clone(),
             signing_key: *signing_key,
             default_per_minute: Some(settings.calls_per_minute),
+        });
+        let events: gateway::Events = Arc::new(move |kind, address, detail| security.event(kind, address, detail));
+        let visits = match (&settings.places, tools::find("impersonate_user")) {
+            (Some(places), Some(tool)) => Some(Arc::new(Visits::new(
+                base.admin.clone(),
+                Arc::clone(&registry),
+                Arc::clone(&keys),
+                pool.pages(),
+                tool.facts,
+                places.clone(),
+            ))),
+            _ => None,
+        };
+        let site = Arc::new(web::Site {
+            people: People::new(db.clone(), sources.clone()),
+            visits,
+            sources: sources.clone(),
+            events: Arc::clone(&events),
         });
         let shutdown = CancellationToken::new();
         let (changes, changed) = watch::channel(0);
@@ -345,7 +369,7 @@ impl Node {
             keys: Arc::clone(&keys),
             dispatch: Arc::clone(&dispatch),
             sources: sources.clone(),
-            events: Arc::new(move |kind, address, detail| security.event(kind, address, detail)),
+            events,
             ready: ready(db),
             changes: Some(changed),
             gauges: gauges(&audit, &dispatch),
@@ -362,6 +386,7 @@ impl Node {
             operations,
             dispatch,
             gateway,
+            site,
             shutdown,
             changes,
             audit_task,

@@ -18,6 +18,7 @@ use store::{
     caller::Caller,
     cooldowns::Cooldowns,
     idempotency::{Claim, Idempotency, check_key},
+    impersonations::Impersonations,
     knowledge::Knowledge,
     ledger::Ledger,
     registry::{Registry, Snapshot},
@@ -54,11 +55,21 @@ pub struct Parts {
     pub docker: backends::docker::Pool,
     pub files: backends::files::Pool,
     pub backups: backends::backup::Pool,
+    /// What links into instances are made with; none where no host names of instances are served.
+    pub links: Option<Links>,
     pub sources: Sources,
     /// Signs confirmation tokens; the same on every node of an installation.
     pub signing_key: [u8; 32],
     /// What a key may do per minute unless it says otherwise.
     pub default_per_minute: Option<u32>,
+}
+
+/// What links into instances are made with.
+#[derive(Debug, Clone)]
+pub struct Links {
+    pub vault: store::vault::Vault,
+    /// Where people reach ocore.
+    pub base: url::Url,
 }
 
 pub struct Dispatch {
@@ -73,6 +84,7 @@ pub struct Dispatch {
     docker: backends::docker::Pool,
     files: backends::files::Pool,
     backups: backends::backup::Pool,
+    links: Option<Links>,
     pub(crate) sources: Sources,
     signer: Signer,
     rates: Rates,
@@ -164,6 +176,7 @@ impl Dispatch {
             docker: parts.docker,
             files: parts.files,
             backups: parts.backups,
+            links: parts.links,
             sources: parts.sources,
             signer: Signer::new(parts.signing_key),
             rates: Rates::default(),
@@ -600,6 +613,11 @@ impl Dispatch {
             knowledge: bound(Category::Context)
                 .map(|(db, sources, caller)| Knowledge::new(db, sources, caller, self.audit.clone())),
             ledger: bound(Category::Modules).map(|(db, sources, caller)| Ledger::new(db, sources, caller)),
+            impersonations: bound(Category::System).map(|(db, sources, caller)| match &self.links {
+                Some(links) => Ok(Impersonations::new(db, links.vault.clone(), sources, caller, links.base.clone())),
+                None => Err(refusal(Code::NotConfigured, "This ocore has no domain for instances' pages.")
+                    .next("The operator sets public_url and proxy_domain (see \"Acting as an Odoo user\" in the guide).")),
+            }),
             cooldowns: bound(Category::System).map(|(db, sources, caller)| Cooldowns::new(db, sources, caller)),
             posthog: instance
                 .filter(|_| category == Category::Monitoring)

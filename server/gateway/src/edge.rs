@@ -87,10 +87,14 @@ impl Edge {
         Ok(Self { public_host, public_origin, prefix, origins, proxies: config.trusted_proxies.clone() })
     }
 
+    /// Whose request it is.
+    fn client(&self, parts: &Parts) -> Result<IpAddr, Turned> {
+        let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0);
+        self.address(peer, &parts.headers).map_err(|()| Turned::Proxies(peer))
+    }
     /// Host, Origin and address.
     fn admit(&self, parts: &Parts) -> Result<Visitor, Turned> {
-        let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0);
-        let address = self.address(peer, &parts.headers).map_err(|()| Turned::Proxies(peer))?;
+        let address = self.client(parts)?;
         let host = asked_host(parts).ok_or(Turned::NoHost(address))?;
         if !self.host_allowed(host) {
             return Err(Turned::Host(address, shown(host)));
@@ -186,6 +190,25 @@ enum Turned {
 }
 
 impl Gateway {
+    /// For pages, which have rules of their own for Origin: whose request it is, and the origin that browsers know us by.
+    ///
+    /// # Errors
+    /// The answer for hosts that are not ours, and for proxies that contradict themselves.
+    #[expect(clippy::result_large_err, reason = "the error is the answer")]
+    pub fn visitor(&self, parts: &Parts) -> Result<(IpAddr, String), Response> {
+        let address = self.address(parts)?;
+        match asked_host(parts) {
+            Some(host) if self.edge.host_allowed(host) => Ok((address, self.edge.origin(parts))),
+            Some(host) => Err(self.turned_away(&Turned::Host(address, shown(host)))),
+            None => Err(self.turned_away(&Turned::NoHost(address))),
+        }
+    }
+    /// The same at whatever host.
+    #[expect(clippy::result_large_err, reason = "the error is the answer")]
+    pub fn address(&self, parts: &Parts) -> Result<IpAddr, Response> {
+        self.edge.client(parts).map_err(|turned| self.turned_away(&turned))
+    }
+
     /// Host, Origin, address, and the preflight of browsers; then `inner`, and CORS headers on what it answers.
     pub(crate) async fn at_the_edge<F>(&self, parts: Parts, body: Body, inner: impl FnOnce(Visitor, Parts, Body) -> F) -> Response
     where
@@ -372,7 +395,7 @@ fn preflight(parts: &Parts) -> Response {
 }
 
 /// The authority that was asked for: the request target's when it has one (RFC 9112 section 3.2.2), else the only Host.
-fn asked_host(parts: &Parts) -> Option<&str> {
+pub fn asked_host(parts: &Parts) -> Option<&str> {
     if let Some(authority) = parts.uri.authority() {
         return Some(authority.as_str());
     }

@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use bodies::MAX_BODY;
-pub use edge::{ConfigError, Events, Peer};
+pub use edge::{ConfigError, Events, Peer, asked_host};
 pub use metrics::Gauge;
 pub use serve::serve;
 

@@ -233,6 +233,7 @@ async fn world_on(store: TestStore, config: Config) -> World {
             docker: backends::docker::Pool::default(),
             files: backends::files::Pool::default(),
             backups: backends::backup::Pool::default(),
+            links: None,
             sources: sources.clone(),
             signing_key: [7; 32],
             default_per_minute: None,

@@ -57,6 +57,8 @@ ids! {
     KeyId,
     /// One call, and its row in the call audit.
     CallId,
+    /// A link that opens an instance as one of its users, and the visit that it becomes.
+    ImpersonationId,
     /// A model's rule in an organization.
     ResourceId,
     /// One key and client, ended by 30 minutes of silence.

@@ -22,7 +22,7 @@ pub use access::{Access, Category, Changes, Facts, Role};
 pub use actor::{Actor, Facade, OwnCredentials, Verified};
 pub use chrono::TimeDelta;
 pub use clock::{Clock, ManualClock, Random, SeededRandom, Sources, SystemClock, SystemRandom, Timestamp, parse_time, time_text};
-pub use id::{CallId, CredentialId, InstanceId, KeyId, OrgId, ResourceId, ServerId, SessionId, UserId};
+pub use id::{CallId, CredentialId, ImpersonationId, InstanceId, KeyId, OrgId, ResourceId, ServerId, SessionId, UserId};
 pub use network::Networks;
 pub use permissions::{Permissions, Selection, ToolRule};
 pub use plan::{Plan, Progress};

@@ -55,11 +55,13 @@ const INNOCENT: [&str; 16] = [
 /// Numbers under these names are secret too; under `session_token_id` they are an id.
 const SECRET_NUMBERS: [&str; 8] = ["password", "passwd", "pin", "otp", "otp_code", "cvc", "pwd", "pass"];
 /// Our own tokens, and well-known ones of others, are recognised wherever they stand.
-const TOKENS: [&str; 15] = [
+const TOKENS: [&str; 17] = [
     "ock_",
+    "ocw_",
     "oca_",
     "ocr_",
     "ocd_",
+    "ocv_",
     "ghp_",
     "gho_",
     "github_pat_",

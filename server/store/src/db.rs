@@ -127,6 +127,7 @@ text_args!(
     kernel::CallId,
     kernel::SessionId,
     kernel::ResourceId,
+    kernel::ImpersonationId,
     kernel::Role,
     kernel::Environment,
     kernel::InstanceState,

@@ -10,6 +10,7 @@ mod db;
 mod error;
 pub mod events;
 pub mod idempotency;
+pub mod impersonations;
 pub mod instances;
 pub mod keys;
 pub mod knowledge;
@@ -29,6 +30,7 @@ pub mod testing;
 mod tests;
 pub mod users;
 pub mod vault;
+pub mod web_sessions;
 
 pub use db::{Arg, Assembled, Db, DbUrl, Durability, Engine, Lock, On, Row, Tx};
 pub use error::{Result, StoreError};

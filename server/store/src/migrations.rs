@@ -29,6 +29,7 @@ migrations! {
     7 "0007_cooldowns",
     8 "0008_host",
     9 "0009_backups",
+    10 "0010_impersonation",
 }
 
 fn build(engine: Engine) -> Migrator {

@@ -4,6 +4,7 @@ use kernel::{OrgId, Role, Sources, Timestamp, UserId};
 use crate::{
     On, Result, Row, Tx, args,
     events::{self, Change},
+    web_sessions,
 };
 
 #[derive(Debug, Clone)]
@@ -105,7 +106,7 @@ impl std::fmt::Debug for UserChange {
     }
 }
 
-/// Gives false when there is no such user.
+/// Gives false when there is no such user. Another password, or being disabled, ends the user's sessions.
 pub async fn update(tx: &mut Tx, id: UserId, change: &UserChange, now: Timestamp) -> Result<bool> {
     let changed = tx
         .execute(
@@ -114,6 +115,9 @@ pub async fn update(tx: &mut Tx, id: UserId, change: &UserChange, now: Timestamp
             args![id, change.active, change.operator, change.password_hash.as_ref(), now],
         )
         .await?;
+    if change.active == Some(false) || change.password_hash.is_some() {
+        web_sessions::end_all(tx, id).await?;
+    }
     events::write(tx, Change::User, None, id, now).await?;
     Ok(changed > 0)
 }

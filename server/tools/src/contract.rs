@@ -345,6 +345,8 @@ pub struct Handles {
     pub knowledge: Option<store::knowledge::Knowledge>,
     pub ledger: Option<store::ledger::Ledger>,
     pub cooldowns: Option<store::cooldowns::Cooldowns>,
+    /// Or why there are none.
+    pub impersonations: Option<std::result::Result<store::impersonations::Impersonations, Refusal>>,
     /// Or why there is none.
     pub posthog: Option<std::result::Result<backends::posthog::Reader, Refusal>>,
 }
@@ -362,6 +364,7 @@ impl Handles {
             knowledge: None,
             ledger: None,
             cooldowns: None,
+            impersonations: None,
             posthog: None,
         }
     }
@@ -418,6 +421,14 @@ impl ReadCx {
     /// For tools of the category system.
     pub fn cooldowns(&self) -> Result<&store::cooldowns::Cooldowns> {
         self.handles.cooldowns.as_ref().ok_or_else(|| Fault::failed("a tool of another category asked for cooldowns"))
+    }
+    /// For tools of the category system.
+    pub fn impersonations(&self) -> Result<&store::impersonations::Impersonations> {
+        opened(self.handles.impersonations.as_ref(), "impersonation")
+    }
+    /// What the caller may do in its organization at most.
+    pub fn role(&self) -> kernel::Role {
+        self.actor.role()
     }
     /// For tools of the category monitoring.
     pub fn posthog(&self) -> Result<&backends::posthog::Reader> {
@@ -531,6 +542,10 @@ impl WriteCx {
     }
     pub fn ledger(&self) -> Result<store::ledger::LedgerWriter> {
         Ok(store::ledger::LedgerWriter::new(self.read.ledger()?.clone(), &self.permit))
+    }
+    pub fn impersonations(&self) -> Result<store::impersonations::ImpersonationsWriter> {
+        self.of_the_instance()?;
+        Ok(store::impersonations::ImpersonationsWriter::new(self.read.impersonations()?.clone(), &self.permit))
     }
     pub fn cooldowns(&self) -> Result<store::cooldowns::CooldownsWriter> {
         Ok(store::cooldowns::CooldownsWriter::new(self.read.cooldowns()?.clone(), &self.permit))

@@ -5,10 +5,12 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
+mod container;
 mod mcp;
 mod odoo;
 mod process;
 
+pub use container::{Own, docker};
 pub use mcp::{Mcp, Reply};
 pub use odoo::{Odoo, stack};
 pub use process::{Ocore, Output};

@@ -122,12 +122,17 @@ impl Ocore {
 
     /// Starts `ocore serve` on a free port and waits for its line.
     pub fn serve(&mut self) -> &mut Self {
+        self.serve_at("127.0.0.1:0")
+    }
+
+    /// The same at an address.
+    pub fn serve_at(&mut self, listen: &str) -> &mut Self {
         assert!(self.server.is_none(), "it runs already");
         let log = std::fs::File::create(self.data.path().join("serve.log")).expect("a log");
         // setpriv: the server must not outlive a test run that is killed.
         let mut command = self.command(Path::new("setpriv"));
         command.args(["--pdeathsig", "KILL"]).arg(&self.program).arg("--data").arg(self.data.path());
-        command.args(["serve", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        command.args(["serve", "--listen", listen]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = spawn_for_good(command);
         let (send, line) = mpsc::channel();
         let stdout = child.stdout.take().expect("stdout");

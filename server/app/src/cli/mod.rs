@@ -3,6 +3,7 @@ mod audit;
 mod check;
 mod config;
 mod healthcheck;
+mod impersonation;
 pub mod input;
 pub mod instance;
 pub mod key;
@@ -98,6 +99,9 @@ pub enum Command {
     /// Long work that goes on without the call that began it
     #[command(subcommand)]
     Operation(operation::Operation),
+    /// Visits to instances as one of their Odoo users
+    #[command(subcommand)]
+    Impersonation(impersonation::Impersonation),
     /// Brings the store's tables up to date
     Migrate,
     /// The configuration
@@ -201,6 +205,7 @@ async fn dispatch(command: Command, given: Given) -> Result<Option<Shown>> {
         Command::Filter(filter) => filter.run(&given).await.map(Some),
         Command::Bookmark(bookmark) => bookmark.run(&given).await.map(Some),
         Command::Audit(audit) => audit.run(&given).await.map(Some),
+        Command::Impersonation(impersonation) => impersonation.run(&given).await.map(Some),
         Command::Operation(operation) => operation.run(&given).await.map(Some),
         Command::Migrate => migrate(&given).await.map(Some),
         Command::Config(config) => config.run(&given).await.map(Some),

@@ -18,7 +18,7 @@ use super::{
     exec::{Captured, Limits, Why},
     logs::{Found, Level, Query, Record, Source},
     modules::{Operation, Progress, Report, Restart},
-    reflect::{Cleared, Method, PythonConstraint, Target},
+    reflect::{Cleared, Method, NoSession, PythonConstraint, Target, UserSession},
     shell::{Mode, Outcome},
 };
 use crate::{
@@ -504,6 +504,27 @@ impl Writer {
         let container = read.container().await?;
         let ran = read.run(container.execute_multi(&read.instance.database, codes, go_on, &read.limits())).await;
         Ok(may_have_run(ran)?.map_err(|e| read.fault(&e))?.into_iter().map(Into::into).collect())
+    }
+    /// Makes an Odoo session for a user, without a sign-in. Odoo's own users have none made.
+    pub async fn user_session(&self, user: i64) -> Result<UserSession> {
+        let read = &self.read;
+        let container = read.container().await?;
+        let made = read.run(container.user_session(&read.instance.database, user, false, &read.limits())).await?;
+        made.map_err(|e| read.fault(&e))?.map_err(|why| {
+            let (code, text, next) = match why {
+                NoSession::Missing => (Code::NotFound, "There is no such user", "list_users tells who there is."),
+                NoSession::Archived => {
+                    (Code::RecordDenied, "This user is archived and cannot sign in", "set_user_active brings it back.")
+                }
+                NoSession::Protected => {
+                    (Code::RecordDenied, "This is a user of Odoo's own", "Choose the user of a person; nobody acts as these.")
+                }
+                NoSession::Public => {
+                    (Code::RecordDenied, "This is the user of visitors who are not signed in", "Choose the user of a person.")
+                }
+            };
+            refusal(code, format!("{text} (id {user}).")).next(next).into()
+        })
     }
     /// Clears caches and tells the running servers.
     pub async fn clear_caches(&self, targets: &[Target]) -> Result<Cleared> {

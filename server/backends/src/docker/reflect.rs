@@ -1,4 +1,5 @@
 //! What only Odoo's own process knows: methods and Python constraints of a model; and the clearing of its caches.
+use kernel::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -11,6 +12,7 @@ use super::{
 const METHODS: &str = include_str!("scripts/methods.py");
 const CONSTRAINTS: &str = include_str!("scripts/constraints.py");
 const CACHES: &str = include_str!("scripts/caches.py");
+const SESSION: &str = include_str!("scripts/session.py");
 
 /// A model's method, as its class has it.
 #[derive(Debug, Clone, Deserialize, Serialize, PartialEq, Eq)]
@@ -77,7 +79,53 @@ pub struct Cleared {
     pub sessions_kept: Option<u32>,
 }
 
+/// A session of Odoo's that was made without a sign-in.
+#[derive(Debug, Clone)]
+pub struct UserSession {
+    /// The cookie's value.
+    pub session: SecretString,
+    pub login: String,
+    /// The first page after a sign-in: `/odoo`, `/web` or, for portal users, `/my`.
+    pub landing: &'static str,
+    /// Whether the user may change access rights or settings.
+    pub administrator: bool,
+}
+/// Why there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoSession {
+    Missing,
+    Archived,
+    /// One of Odoo's own users.
+    Protected,
+    /// The user of visitors.
+    Public,
+}
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Session {
+    Made { session: String, login: String, landing: String, administrator: bool },
+    Refused { refused: NoSession },
+}
+
 impl Container {
+    /// Makes a session for a user, as a sign-in would, without one; `own` also for Odoo's own users.
+    pub async fn user_session(
+        &self,
+        database: &str,
+        user: i64,
+        own: bool,
+        limits: &Limits,
+    ) -> Result<std::result::Result<UserSession, NoSession>> {
+        let made = self.shell(database, limits).await?.script(SESSION, json!({ "user": user, "protected": !own })).await?;
+        Ok(match made {
+            Session::Made { session, login, landing, administrator } => {
+                let known = ["/odoo", "/my"].into_iter().find(|page| *page == landing);
+                Ok(UserSession { session: session.into(), login, landing: known.unwrap_or("/web"), administrator })
+            }
+            Session::Refused { refused } => Err(refused),
+        })
+    }
     /// A model's methods, by name. None when there is no such model.
     ///
     /// `private`: those with an underscore too. `search`: part of the name, in any case.

@@ -185,14 +185,27 @@ impl Http {
             Ok(Err(Trouble::TooLarge)) => Err(NoAnswer::TooLarge { limit: self.max_body }),
             Ok(Err(Trouble::Http(e))) => Err(if e.is_builder() {
                 NoAnswer::Client(with_sources(&e))
-            } else if let Some(why) = blocked(&e) {
+            } else if let Some(why) = self.not_connected(&e) {
                 NoAnswer::Connect(why)
-            } else if e.is_connect() {
-                NoAnswer::Connect(no_connection(&e, self.peer))
             } else {
                 NoAnswer::Broken { sent: sent() }
             }),
         }
+    }
+
+    /// The client for requests that are sent as they are.
+    pub(super) fn client_of(&self, url: &Url) -> Result<&reqwest::Client, &String> {
+        self.client(url).as_ref()
+    }
+    /// Why no connection came to be; none when one did.
+    fn not_connected(&self, error: &reqwest::Error) -> Option<Refusal> {
+        blocked(error).or_else(|| error.is_connect().then(|| no_connection(error, self.peer)))
+    }
+    /// Why there is no answer to a request that was sent as it is.
+    pub(super) fn why(&self, error: &reqwest::Error) -> Refusal {
+        self.not_connected(error).unwrap_or_else(|| {
+            refusal(Code::Unreachable, format!("The connection to {} broke.", self.peer.who)).next("Try again in a moment.")
+        })
     }
 
     async fn exchange(&self, client: &reqwest::Client, request: Request) -> Result<Answer, Trouble> {

@@ -22,6 +22,7 @@ mod jobs;
 mod load;
 mod metadata;
 mod modules;
+pub mod pages;
 mod parameters;
 mod pool;
 mod reader;

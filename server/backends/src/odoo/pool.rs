@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     Credentials, OdooContext, Reader, Result, ServerVersion, client::Client, dialect::Context, error::Failure, gate::Gate,
-    http::Http, schema::Schemas,
+    http::Http, pages::Pages, schema::Schemas,
 };
 use crate::Scope;
 
@@ -111,6 +111,11 @@ impl Pool {
                 settings,
             }),
         }
+    }
+
+    /// The way to Odoo's own pages.
+    pub fn pages(&self) -> Pages {
+        Pages::new(Arc::clone(&self.inner.http))
     }
 
     /// A handle for one call. No I/O: it connects when first used. Refused when the instance has no RPC connection, when Odoo

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rustls::{RootCertStore, pki_types::pem::PemObject as _};
 use serde_json::Value;
 use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -277,7 +278,6 @@ impl Pool {
     ) -> Result<Vec<Finding>> {
         let target = by.target(&self.inner.networks, ca, None).await?;
         let client = connect(&target).await?;
-        let relations = catalogue::load_relations(&client).await.map_err(|e| said(&e))?;
         let [of_reader, of_writer] = salts;
         let login = |own: &SqlLogin, salt| Login {
             name: own.user.clone(),
@@ -291,10 +291,17 @@ impl Pool {
             writer: Some(login(writer, of_writer)),
             harden,
         };
-        let script = roles::grant(&wanted, &relations).map_err(|e| refusal(Code::InvalidArgument, format!("{e}.")))?;
-        if let Err(error) = client.batch_execute(&script).await {
+        let mut tries = 0;
+        loop {
+            let relations = catalogue::load_relations(&client).await.map_err(|e| said(&e))?;
+            let script = roles::grant(&wanted, &relations).map_err(|e| refusal(Code::InvalidArgument, format!("{e}.")))?;
+            let Err(error) = client.batch_execute(&script).await else { break };
             let _ = client.batch_execute("ROLLBACK").await;
-            return Err(said(&error));
+            tries += 1;
+            if tries == TRIES || !moved(&error) {
+                return Err(said(&error));
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         let mut findings = Vec::new();
         for (name, writes) in [(&reader.user, false), (&writer.user, true)] {
@@ -320,6 +327,16 @@ impl Pool {
     }
 }
 
+/// How often rights are given anew while the tables change under them.
+const TRIES: u32 = 5;
+/// Whether a table or column went after it was looked at, as modules come and go, or somebody else had it for too long.
+fn moved(error: &tokio_postgres::Error) -> bool {
+    let moved =
+        [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED];
+    // "tuple concurrently updated" has no code of its own.
+    error.code().is_some_and(|code| moved.contains(code) || *code == SqlState::INTERNAL_ERROR)
+}
+
 /// A connection for administration, outside the pools.
 async fn connect(target: &Target) -> Result<tokio_postgres::Client> {
     let connector = Connector::new(target.roots.clone()).map_err(|_| Fault::failed("TLS for PostgreSQL"))?;
@@ -337,7 +354,7 @@ fn said(error: &tokio_postgres::Error) -> Fault {
         Some(db) => format!("PostgreSQL: {} (SQLSTATE {}).", db.message(), db.code().code()),
         None => format!("The PostgreSQL server is not reached: {}.", super::session::causes(error)),
     };
-    let next = match error.code().map(tokio_postgres::error::SqlState::code) {
+    let next = match error.code().map(SqlState::code) {
         Some("28P01" | "28000") => "Check user and password of the address.",
         Some("3D000") => "Check the database's name in the address.",
         Some("42501") => {

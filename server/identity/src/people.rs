@@ -1,0 +1,339 @@
+//! People who sign in with a password, and their sessions on the web.
+//!
+//! A wrong address and a wrong password are told the same way and cost the same work. Guessing is slowed per account and address, per
+//! address, and per account; who has signed in from an address before is let in from there however many others guess.
+use std::{collections::HashMap, hash::Hash, net::IpAddr};
+
+use kernel::{ExposeSecret as _, Result, SecretString, SessionId, Sources, TimeDelta, Timestamp, UserId};
+use parking_lot::Mutex;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use store::{
+    Db,
+    audit_log::{self, Target, Who},
+    users,
+    web_sessions::{self, WebSession},
+};
+
+use crate::password;
+
+/// What the cookie of a session starts with.
+const PREFIX: &str = "ocw_";
+/// The time in which failures are counted.
+const WINDOW: TimeDelta = TimeDelta::minutes(15);
+/// Failures of one account from one address, of one address, and of one account from addresses that it never signed in from.
+const BOTH: u32 = 5;
+const ADDRESS: u32 = 50;
+const ACCOUNT: u32 = 30;
+/// Counters in memory; with more, those that have run out are dropped first.
+const COUNTERS: usize = 20_000;
+/// Characters that are kept of what a browser says it is.
+const AGENT: usize = 200;
+
+/// A hash that no password has: it is checked against when there is nobody, so that both take as long.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGlzIGhlcmUhIQ$tf9Sa6VGUFPeZQUUyI1kZWNMJwAyK9mmIKiEtoo6+Og";
+
+/// A person who is signed in, as of this moment.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    pub session: SessionId,
+    pub user: UserId,
+    pub email: String,
+    pub operator: bool,
+}
+
+/// Why somebody was not signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotIn {
+    /// Address or password; which is not told.
+    Wrong,
+    /// Too many failures.
+    Later { seconds: i64 },
+}
+
+/// The door for people.
+#[derive(Debug)]
+pub struct People {
+    db: Db,
+    sources: Sources,
+    failures: Failures,
+}
+impl People {
+    pub fn new(db: Db, sources: Sources) -> Self {
+        Self { db, sources, failures: Failures::default() }
+    }
+
+    /// Signs a person in. Gives the session's cookie, once.
+    ///
+    /// # Errors
+    /// Only when the store does not answer.
+    pub async fn sign_in(
+        &self,
+        email: &str,
+        password: SecretString,
+        address: IpAddr,
+        agent: &str,
+    ) -> Result<std::result::Result<SecretString, NotIn>> {
+        let now = self.sources.now();
+        let account = users::email_key(email);
+        let found = users::by_email(&self.db, email).await?;
+        let known = match &found {
+            Some(user) => web_sessions::list(&self.db, user.id, now).await?.iter().any(|s| s.address == address.to_string()),
+            None => false,
+        };
+        if let Some(seconds) = self.failures.wait(&account, address, known, now) {
+            return Ok(Err(NotIn::Later { seconds }));
+        }
+        let hash = match &found {
+            Some(user) if user.active => users::password_hash(&self.db, user.id).await?,
+            _ => None,
+        };
+        // Counted before it is known whether it is right: of many at once no more are tried than may fail.
+        self.failures.count(&account, address, known, now);
+        let right = password::verify(password, hash.clone().unwrap_or_else(|| NOBODY.to_owned())).await;
+        let (Some(user), true) = (found, right && hash.is_some()) else { return Ok(Err(NotIn::Wrong)) };
+        self.failures.forget(&account, address);
+
+        let cookie = self.cookie();
+        let mut tx = self.db.begin().await?;
+        let agent: String = agent.chars().filter(|c| !c.is_control()).take(AGENT).collect();
+        let id = web_sessions::create(&mut tx, user.id, &digest(cookie.expose_secret()), address, &agent, &self.sources).await?;
+        let who =
+            Who { kind: "user", id: Some(user.id.to_string()), name: user.email.clone(), address: Some(address.to_string()) };
+        let target = Target { kind: "web_session", id: Some(id.to_string()), name: agent };
+        audit_log::write(&mut tx, &who, None, "user.sign_in", &target, &json!({ "with": "password" }), &self.sources).await?;
+        tx.commit().await?;
+        Ok(Ok(cookie))
+    }
+
+    /// Who a cookie belongs to; none when its session, or its person, is no more.
+    pub async fn signed(&self, cookie: &str) -> Result<Option<Signed>> {
+        if !cookie.starts_with(PREFIX) {
+            return Ok(None);
+        }
+        let now = self.sources.now();
+        let Some((session, user)) = web_sessions::find(&self.db, &digest(cookie), now).await? else { return Ok(None) };
+        self.touch(&session, now).await?;
+        Ok(Some(Signed { session: session.id, user: user.id, email: user.email, operator: user.operator }))
+    }
+    async fn touch(&self, session: &WebSession, now: Timestamp) -> Result<()> {
+        if web_sessions::is_due(session, now) {
+            let mut tx = self.db.begin().await?;
+            web_sessions::touch(&mut tx, session, now).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the session. Gives false when it had ended.
+    pub async fn sign_out(&self, signed: &Signed) -> Result<bool> {
+        let mut tx = self.db.begin().await?;
+        let ended = web_sessions::end(&mut tx, signed.user, signed.session).await?;
+        tx.commit().await?;
+        Ok(ended)
+    }
+
+    /// 256 random bits.
+    fn cookie(&self) -> SecretString {
+        let mut bytes = [0_u8; 32];
+        self.sources.random.fill(&mut bytes);
+        let mut text = String::from(PREFIX);
+        for half in bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
+            text.push(char::from_digit(half.into(), 16).unwrap_or('0'));
+        }
+        text.into()
+    }
+}
+
+fn digest(cookie: &str) -> [u8; 32] {
+    Sha256::digest(cookie.as_bytes()).into()
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Counted {
+    Both(String, IpAddr),
+    Address(IpAddr),
+    Account(String),
+}
+#[derive(Debug, Default)]
+struct Failures(Mutex<HashMap<Counted, (Timestamp, u32)>>);
+impl Failures {
+    fn rules(account: &str, address: IpAddr, known: bool) -> Vec<(Counted, u32)> {
+        let address = network(address);
+        let mut rules = vec![(Counted::Both(account.to_owned(), address), BOTH), (Counted::Address(address), ADDRESS)];
+        if !known {
+            rules.push((Counted::Account(account.to_owned()), ACCOUNT));
+        }
+        rules
+    }
+    /// The seconds until another try, at least 1.
+    fn wait(&self, account: &str, address: IpAddr, known: bool, now: Timestamp) -> Option<i64> {
+        let table = self.0.lock();
+        Self::rules(account, address, known)
+            .iter()
+            .filter_map(|(counted, most)| table.get(counted).filter(|(since, n)| *n >= *most && now - *since < WINDOW))
+            .map(|(since, _)| (*since + WINDOW - now).num_seconds().max(1))
+            .max()
+    }
+    fn count(&self, account: &str, address: IpAddr, known: bool, now: Timestamp) {
+        let mut table = self.0.lock();
+        if table.len() >= COUNTERS {
+            table.retain(|_, (since, _)| now - *since < WINDOW);
+        }
+        if table.len() >= COUNTERS {
+            // Whoever fills the table keeps its own address's counter.
+            table.retain(|counted, _| matches!(counted, Counted::Address(_)));
+        }
+        for (counted, _) in Self::rules(account, address, known) {
+            let (since, n) = table.entry(counted).or_insert((now, 0));
+            if now - *since >= WINDOW {
+                (*since, *n) = (now, 0);
+            }
+            *n += 1;
+        }
+    }
+    /// After a success: this account was no guess from there.
+    fn forget(&self, account: &str, address: IpAddr) {
+        let address = network(address);
+        let mut table = self.0.lock();
+        table.remove(&Counted::Both(account.to_owned(), address));
+        for counted in [Counted::Address(address), Counted::Account(account.to_owned())] {
+            if let Some((_, n)) = table.get_mut(&counted) {
+                *n = n.saturating_sub(1);
+            }
+        }
+    }
+}
+/// Whoever has one IPv6 address has 2^64 of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => IpAddr::V4(v4),
+            None => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
+        },
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kernel::ManualClock;
+    use store::testing::{TestStore, sqlite};
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
+
+    struct World {
+        _store: TestStore,
+        db: Db,
+        people: People,
+        clock: Arc<ManualClock>,
+        user: UserId,
+    }
+    async fn world() -> World {
+        let store = sqlite().await;
+        let (db, sources, clock) = (store.db.clone(), store.sources.clone(), Arc::clone(&store.clock));
+        let hash = password::hash("correct horse battery".to_owned().into(), &sources).await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        let user = users::create(&mut tx, "Ann@example.com", Some(&hash), false, &sources).await.unwrap();
+        tx.commit().await.unwrap();
+        World { people: People::new(db.clone(), sources), _store: store, db, clock, user }
+    }
+    impl World {
+        async fn try_in(&self, password: &str, from: IpAddr) -> std::result::Result<SecretString, NotIn> {
+            self.people.sign_in("ann@EXAMPLE.com ", password.to_owned().into(), from, "a browser\n").await.unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_lives_until_it_is_ended_by_anybody() {
+        let w = world().await;
+        let cookie = w.try_in("correct horse battery", HERE).await.unwrap();
+        let signed = w.people.signed(cookie.expose_secret()).await.unwrap().unwrap();
+        assert_eq!((signed.user, signed.email.as_str()), (w.user, "Ann@example.com"));
+        assert!(w.people.signed("ocw_0").await.unwrap().is_none());
+        assert!(w.people.sign_out(&signed).await.unwrap());
+        assert!(w.people.signed(cookie.expose_secret()).await.unwrap().is_none());
+
+        // 12 hours unused, 7 days in all.
+        let cookie = w.try_in("correct horse battery", HERE).await.unwrap();
+        w.clock.advance(TimeDelta::hours(11));
+        assert!(w.people.signed(cookie.expose_secret()).await.unwrap().is_some());
+        w.clock.advance(TimeDelta::hours(12));
+        assert!(w.people.signed(cookie.expose_secret()).await.unwrap().is_none());
+        let cookie = w.try_in("correct horse battery", HERE).await.unwrap();
+        for _ in 0..15 {
+            w.clock.advance(TimeDelta::hours(11));
+            assert!(w.people.signed(cookie.expose_secret()).await.unwrap().is_some());
+        }
+        w.clock.advance(TimeDelta::hours(11));
+        assert!(w.people.signed(cookie.expose_secret()).await.unwrap().is_none());
+
+        // Another password, or a disabled user, ends all of them at once.
+        for change in [
+            users::UserChange { password_hash: Some(NOBODY.into()), ..Default::default() },
+            users::UserChange { active: Some(false), ..Default::default() },
+        ] {
+            let cookie = w.people.cookie();
+            let mut tx = w.db.begin().await.unwrap();
+            let digest = digest(cookie.expose_secret());
+            web_sessions::create(&mut tx, w.user, &digest, HERE, "", &w.people.sources).await.unwrap();
+            users::update(&mut tx, w.user, &change, w.people.sources.now()).await.unwrap();
+            tx.commit().await.unwrap();
+            assert!(w.people.signed(cookie.expose_secret()).await.unwrap().is_none());
+        }
+        assert_eq!(w.try_in("correct horse battery", HERE).await.unwrap_err(), NotIn::Wrong, "disabled");
+    }
+
+    #[tokio::test]
+    async fn guessing_is_slowed_and_who_was_here_before_is_still_let_in() {
+        let w = world().await;
+        w.try_in("correct horse battery", THERE).await.unwrap();
+        for _ in 0..BOTH {
+            assert_eq!(w.try_in("wrong wrong wrong", HERE).await.unwrap_err(), NotIn::Wrong);
+        }
+        assert!(matches!(w.try_in("correct horse battery", HERE).await.unwrap_err(), NotIn::Later { seconds: 1..=900 }));
+        w.try_in("correct horse battery", THERE).await.unwrap();
+        w.clock.advance(WINDOW);
+        w.try_in("correct horse battery", HERE).await.unwrap();
+
+        // From many addresses: the account is slowed for strangers alone.
+        for n in 0..ACCOUNT {
+            let from = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, u8::try_from(n).unwrap()));
+            assert_eq!(w.try_in("wrong wrong wrong", from).await.unwrap_err(), NotIn::Wrong, "{n}");
+        }
+        let stranger = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 200));
+        assert!(matches!(w.try_in("correct horse battery", stranger).await.unwrap_err(), NotIn::Later { .. }));
+        w.try_in("correct horse battery", THERE).await.unwrap();
+
+        // One address that tries many accounts, also through its IPv6 network.
+        let v6 = |n: u16| IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, n));
+        let mut slowed = false;
+        for n in 0..=u16::try_from(ADDRESS).unwrap() {
+            let tried = w.people.sign_in(&format!("u{n}@x"), "wrong".to_owned().into(), v6(n), "").await.unwrap();
+            slowed = matches!(tried, Err(NotIn::Later { .. }));
+        }
+        assert!(slowed);
+    }
+
+    #[tokio::test]
+    async fn nobody_and_a_wrong_password_cost_the_same() {
+        let w = world().await;
+        // The stand-in is a hash of the same cost as ours, so that it is computed and not refused.
+        let ours = users::password_hash(&w.db, w.user).await.unwrap().unwrap();
+        let cost = |hash: &str| hash.split('$').take(4).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(cost(&ours), cost(NOBODY));
+        let begun = std::time::Instant::now();
+        w.try_in("wrong wrong wrong", HERE).await.unwrap_err();
+        let known = begun.elapsed();
+        let begun = std::time::Instant::now();
+        let nobody = w.people.sign_in("nobody@example.com", "wrong wrong wrong".to_owned().into(), HERE, "").await.unwrap();
+        let unknown = begun.elapsed();
+        assert_eq!(nobody.unwrap_err(), NotIn::Wrong);
+        assert!(unknown > known / 4, "{unknown:?} against {known:?}");
+    }
+}

@@ -1,0 +1,107 @@
+//! People who are signed in on the web. Only the SHA-256 of a session's cookie is kept.
+use kernel::{SessionId, Sources, TimeDelta, Timestamp, UserId};
+
+use crate::{On, Result, Row, Tx, args, users, users::UserRow};
+
+/// How long a session lives, used or not.
+const LONGEST: TimeDelta = TimeDelta::days(7);
+/// How long it lives unused.
+const IDLE: TimeDelta = TimeDelta::hours(12);
+/// How exactly its last use is known.
+const EXACT: TimeDelta = TimeDelta::minutes(1);
+
+/// A session of a person.
+#[derive(Debug, Clone)]
+pub struct WebSession {
+    pub id: SessionId,
+    pub created_at: Timestamp,
+    /// To the minute.
+    pub last_used_at: Timestamp,
+    pub ends_at: Timestamp,
+    pub address: String,
+    /// What the browser says it is.
+    pub agent: String,
+}
+fn read(row: &Row) -> Result<WebSession> {
+    Ok(WebSession {
+        id: row.parsed("web_sessions.id")?,
+        created_at: row.time("web_sessions.created_at")?,
+        last_used_at: row.time("web_sessions.last_used_at")?,
+        ends_at: row.time("web_sessions.ends_at")?,
+        address: row.text("web_sessions.address")?,
+        agent: row.text("web_sessions.agent")?,
+    })
+}
+
+/// Begins a session.
+pub async fn create(
+    tx: &mut Tx,
+    user: UserId,
+    hash: &[u8; 32],
+    address: std::net::IpAddr,
+    agent: &str,
+    sources: &Sources,
+) -> Result<SessionId> {
+    let (id, now) = (SessionId::new(sources), sources.now());
+    tx.execute(
+        "INSERT INTO web_sessions (id, user_id, hash, created_at, last_used_at, ends_at, address, agent) \
+         VALUES ($1, $2, $3, $4, $4, $5, $6, $7)",
+        args![id, user, hash, now, now + LONGEST, address, agent],
+    )
+    .await?;
+    Ok(id)
+}
+
+/// The session of a cookie with its person, as both are at this moment; none when either has ended.
+pub async fn find(on: impl Into<On<'_>>, hash: &[u8; 32], now: Timestamp) -> Result<Option<(WebSession, UserRow)>> {
+    let sql = "SELECT s.id AS session_id, s.created_at AS session_created_at, s.last_used_at, s.ends_at, s.address, s.agent, \
+               u.id, u.email, u.operator, u.active, u.created_at, u.updated_at \
+               FROM web_sessions s JOIN users u ON u.id = s.user_id \
+               WHERE s.hash = $1 AND s.ends_at > $2 AND s.last_used_at > $3 AND u.active";
+    let row = on.into().fetch_optional(sql, args![hash, now, now - IDLE]).await?;
+    row.map(|row| {
+        let session = WebSession {
+            id: row.parsed("web_sessions.session_id")?,
+            created_at: row.time("web_sessions.session_created_at")?,
+            last_used_at: row.time("web_sessions.last_used_at")?,
+            ends_at: row.time("web_sessions.ends_at")?,
+            address: row.text("web_sessions.address")?,
+            agent: row.text("web_sessions.agent")?,
+        };
+        Ok((session, users::read(&row)?))
+    })
+    .transpose()
+}
+
+/// Notes that a session is used, at most once a minute.
+pub async fn touch(tx: &mut Tx, session: &WebSession, now: Timestamp) -> Result<()> {
+    if now - session.last_used_at >= EXACT {
+        tx.execute("UPDATE web_sessions SET last_used_at = $2 WHERE id = $1", args![session.id, now]).await?;
+    }
+    Ok(())
+}
+/// Whether [`touch`] would write.
+pub fn is_due(session: &WebSession, now: Timestamp) -> bool {
+    now - session.last_used_at >= EXACT
+}
+
+/// A person's, newest first.
+pub async fn list(on: impl Into<On<'_>>, user: UserId, now: Timestamp) -> Result<Vec<WebSession>> {
+    let sql = "SELECT * FROM web_sessions WHERE user_id = $1 AND ends_at > $2 AND last_used_at > $3 ORDER BY id DESC";
+    on.into().fetch_all(sql, args![user, now, now - IDLE]).await?.iter().map(read).collect()
+}
+
+/// Ends one of a person's. Gives false when it had ended.
+pub async fn end(tx: &mut Tx, user: UserId, id: SessionId) -> Result<bool> {
+    Ok(tx.execute("DELETE FROM web_sessions WHERE id = $1 AND user_id = $2", args![id, user]).await? > 0)
+}
+
+/// Ends all of a person's.
+pub async fn end_all(tx: &mut Tx, user: UserId) -> Result<u64> {
+    tx.execute("DELETE FROM web_sessions WHERE user_id = $1", args![user]).await
+}
+
+/// Forgets those that have ended by themselves.
+pub async fn prune(tx: &mut Tx, now: Timestamp) -> Result<u64> {
+    tx.execute("DELETE FROM web_sessions WHERE ends_at <= $1 OR last_used_at <= $2", args![now, now - IDLE]).await
+}

@@ -1,0 +1,162 @@
+//! Sign in with e-mail and password, or with a provider.
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Request, State},
+    http::{StatusCode, header},
+    response::Response,
+};
+use identity::NotIn;
+
+use crate::{
+    parts::{Mistake, Notice, Phrase, error},
+    site::{Asked, Site, failed, field, go, own_path, page, session_cookie, with_cookie},
+    strings::sign_in as s,
+};
+
+/// The page `GET /sign-in`, and the answer to a POST that failed. Posts `csrf`, `next`, `email`, `password`.
+#[derive(Debug, Template)]
+#[template(path = "sign_in.html")]
+pub struct SignIn {
+    /// The form token.
+    pub csrf: String,
+    /// The path to go on to, of this site; sent back as `next`. Empty for none.
+    pub next: String,
+    /// The same in words.
+    pub continues: Option<Continues>,
+    /// What was typed.
+    pub email: String,
+    /// What is wrong, on `email`, `password` or the form. See [`crate::strings::sign_in`] for the sentences.
+    pub mistakes: Vec<Mistake>,
+    /// Why the page is shown, such as after a password change.
+    pub notice: Option<Notice>,
+    /// OpenID Connect providers, each a link.
+    pub providers: Vec<Provider>,
+    /// Whether people can reset their own password (a mail server is set up).
+    pub can_reset: bool,
+}
+
+/// An OpenID Connect provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// Its name, such as "Google".
+    pub name: String,
+    /// Where signing in with it starts.
+    pub href: String,
+}
+
+/// Where signing in leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Continues {
+    /// The consent page of a client.
+    Consent {
+        /// The client's name.
+        client: String,
+    },
+    /// Confirming a device code.
+    Device,
+    /// An invite.
+    Invite {
+        /// The organization.
+        org: String,
+    },
+    /// A one-time link into Odoo.
+    Impersonate,
+    /// A page, by its title.
+    Page {
+        /// The title.
+        title: String,
+    },
+}
+
+impl Continues {
+    /// The sentence.
+    pub fn phrase(&self) -> Phrase {
+        match self {
+            Self::Consent { client } => Phrase::new(s::THEN_CONSENT, &[client]),
+            Self::Device => Phrase::new(s::THEN_DEVICE, &[]),
+            Self::Invite { org } => Phrase::new(s::THEN_INVITE, &[org]),
+            Self::Impersonate => Phrase::new(s::THEN_IMPERSONATE, &[]),
+            Self::Page { title } => Phrase::new(s::THEN_PAGE, &[title]),
+        }
+    }
+}
+
+/// Where a path leads, in words.
+fn continues(next: &str) -> Option<Continues> {
+    next.starts_with("/impersonate/").then_some(Continues::Impersonate)
+}
+fn form(csrf: String, next: &str, email: &str, mistakes: Vec<Mistake>) -> SignIn {
+    SignIn {
+        csrf,
+        next: next.to_owned(),
+        continues: continues(next),
+        email: email.to_owned(),
+        mistakes,
+        notice: None,
+        providers: Vec::new(),
+        can_reset: false,
+    }
+}
+
+pub(crate) async fn show(State(site): State<Arc<Site>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let asked = match Asked::of(&site, request).await {
+        Ok(asked) => asked,
+        Err(response) => return response,
+    };
+    let next =
+        url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next").map(|(_, value)| value.into_owned());
+    let next = own_path(next.as_deref().unwrap_or_default());
+    let (csrf, cookie) = asked.token(&site);
+    with_cookie(page(StatusCode::OK, &form(csrf, next, "", Vec::new()), None), cookie)
+}
+
+pub(crate) async fn take(State(site): State<Arc<Site>>, request: Request) -> Response {
+    let mut asked = match Asked::of(&site, request).await {
+        Ok(asked) => asked,
+        Err(response) => return response,
+    };
+    let sent = match asked.form().await {
+        Ok(sent) => sent,
+        Err(response) => return response,
+    };
+    let (next, email, password) = (own_path(field(&sent, "next")), field(&sent, "email").trim(), field(&sent, "password"));
+    let mut mistakes = Vec::new();
+    if email.is_empty() {
+        mistakes.push(Mistake::on("email", s::NO_EMAIL));
+    } else if !email.contains('@') || email.len() > 320 {
+        mistakes.push(Mistake::on("email", s::BAD_EMAIL));
+    }
+    if password.is_empty() {
+        mistakes.push(Mistake::on("password", s::NO_PASSWORD));
+    }
+    let address = asked.visitor.address;
+    if mistakes.is_empty() {
+        let agent = asked.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let mistake = match site.people.sign_in(email, password.to_owned().into(), address, agent).await {
+            Ok(Ok(cookie)) => {
+                // A session that was there before is another one's, or over: it ends with the cookie.
+                if let Some(before) = &asked.signed
+                    && let Err(fault) = site.people.sign_out(before).await
+                {
+                    return failed(&fault);
+                }
+                return with_cookie(go(next), Some(session_cookie(&asked.visitor, Some(&cookie))));
+            }
+            Ok(Err(NotIn::Wrong)) => {
+                (site.events)("sign_in_failed", address, "a password was wrong, or nobody has that address");
+                s::REFUSED.to_owned()
+            }
+            Ok(Err(NotIn::Later { seconds })) => {
+                (site.events)("sign_in_throttled", address, "too many wrong passwords");
+                s::throttled(u64::try_from((seconds + 59) / 60).unwrap_or(1))
+            }
+            Err(fault) => return failed(&fault),
+        };
+        mistakes.push(Mistake::form(mistake));
+    }
+    let (csrf, cookie) = asked.token(&site);
+    with_cookie(page(StatusCode::UNPROCESSABLE_ENTITY, &form(csrf, next, email, mistakes), None), cookie)
+}

@@ -1,0 +1,272 @@
+//! What every page's handler stands on: who asks, form tokens, cookies, and the headers that a page goes out with.
+//!
+//! A form is taken when it was posted from this very site (Origin) and carries the token of the browser's own cookie; both, because each
+//! has failed somewhere. Cookies carry `__Host-` where browsers speak TLS to us, so that no other host can set them.
+use std::{net::IpAddr, sync::Arc};
+
+use admin::impersonations::Visits;
+use askama::Template;
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::Response,
+    routing::{any, get, post},
+};
+use identity::{People, Signed};
+use kernel::{ExposeSecret as _, Fault, SecretString, Sources};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::{
+    assets, home, impersonate,
+    problem::{Kind, Problem},
+    routes, sign_in, signed_out,
+};
+
+/// The most bytes of a form.
+const FORM: usize = 64 * 1024;
+/// The names of the cookies, without `__Host-`. They begin with what [`admin::impersonations::COOKIES`] keeps from Odoo.
+const SESSION: &str = "ocore-session";
+const VISITOR: &str = "ocore-visitor";
+
+/// Where a security event goes: kind, address, detail.
+pub type Events = Arc<dyn Fn(&'static str, IpAddr, &str) + Send + Sync>;
+
+/// Who asks, as far as host and proxies tell it; set on each request before it comes here.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    pub address: IpAddr,
+    /// `https://host[:port]`, where browsers believe to be.
+    pub origin: String,
+}
+
+/// What the pages work with.
+pub struct Site {
+    pub people: People,
+    /// None where no host names of instances are served.
+    pub visits: Option<Arc<Visits>>,
+    pub sources: Sources,
+    pub events: Events,
+}
+
+/// Every page.
+pub fn router(site: &Arc<Site>) -> Router {
+    Router::new()
+        .route(routes::HOME, get(home::show))
+        .route(routes::SIGN_IN, get(sign_in::show).post(sign_in::take))
+        .route(routes::SIGN_OUT, post(signed_out::take))
+        .route("/impersonate/{link}", get(impersonate::show).post(impersonate::open))
+        .route("/static/{name}", get(asset))
+        .fallback(any(nothing))
+        .with_state(Arc::clone(site))
+}
+
+async fn asset(request: Request) -> Response {
+    match assets::at(request.uri().path()) {
+        Some(asset) => asset_response(asset),
+        None => problem(Kind::NotFound),
+    }
+}
+pub(crate) fn asset_response(asset: &'static assets::Asset) -> Response {
+    let mut response = Response::new(Body::from(asset.bytes));
+    let headers = response.headers_mut();
+    set(headers, header::CONTENT_TYPE, asset.content_type);
+    set(headers, header::CACHE_CONTROL, assets::CACHE_CONTROL);
+    set(headers, header::ETAG, &asset.etag);
+    set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    response
+}
+/// Programs that look for what is not here, as OAuth clients do, need no page.
+async fn nothing(request: Request) -> Response {
+    let page = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("text/html"));
+    if page { problem(Kind::NotFound) } else { plain(StatusCode::NOT_FOUND) }
+}
+
+/// A request in the hands of a page: its head, who asks, and who that is.
+pub(crate) struct Asked {
+    pub visitor: Visitor,
+    pub headers: HeaderMap,
+    pub signed: Option<Signed>,
+    body: Body,
+}
+impl Asked {
+    pub(crate) async fn of(site: &Site, request: Request) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        // Whoever forgot to say who asks gets nothing.
+        let Some(visitor) = parts.extensions.get::<Visitor>().cloned() else { return Err(problem(Kind::Internal)) };
+        let signed = match cookie(&parts.headers, SESSION, visitor.secure()) {
+            Some(text) => site.people.signed(&text).await.map_err(|fault| failed(&fault))?,
+            None => None,
+        };
+        Ok(Self { visitor, headers: parts.headers, signed, body })
+    }
+    /// The token for the forms of this browser, and the cookie that it belongs to when the browser is to be given one.
+    pub(crate) fn token(&self, site: &Site) -> (String, Option<HeaderValue>) {
+        let secure = self.visitor.secure();
+        if let Some(text) = cookie(&self.headers, SESSION, secure).or_else(|| cookie(&self.headers, VISITOR, secure)) {
+            return (token_of(&text), None);
+        }
+        let mut bytes = [0_u8; 16];
+        site.sources.random.fill(&mut bytes);
+        let text = hex(&bytes);
+        (token_of(&text), Some(set_cookie(VISITOR, &text, secure, None)))
+    }
+    /// The form that was posted from our own page.
+    pub(crate) async fn form(&mut self) -> Result<Vec<(String, String)>, Response> {
+        let from = self.headers.get(header::ORIGIN).and_then(|v| v.to_str().ok());
+        if from != Some(self.visitor.origin.as_str()) {
+            return Err(problem(Kind::Stale));
+        }
+        let body = std::mem::replace(&mut self.body, Body::empty());
+        let bytes = to_bytes(body, FORM).await.map_err(|_| problem(Kind::TooLarge))?;
+        let form: Vec<(String, String)> = url::form_urlencoded::parse(&bytes).into_owned().collect();
+        let secure = self.visitor.secure();
+        let given = field(&form, "csrf");
+        let own = [SESSION, VISITOR].into_iter().filter_map(|name| cookie(&self.headers, name, secure));
+        if !own.into_iter().any(|text| bool::from(token_of(&text).as_bytes().ct_eq(given.as_bytes()))) {
+            return Err(problem(Kind::Stale));
+        }
+        Ok(form)
+    }
+}
+impl Visitor {
+    pub(crate) fn secure(&self) -> bool {
+        self.origin.starts_with("https:")
+    }
+}
+
+/// The first value of that name; empty when there is none.
+pub(crate) fn field<'a>(form: &'a [(String, String)], name: &str) -> &'a str {
+    form.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str())
+}
+
+fn token_of(cookie: &str) -> String {
+    hex(&Sha256::new().chain_update(b"ocore form\0").chain_update(cookie.as_bytes()).finalize())
+}
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|b| [b >> 4, b & 15]).filter_map(|half| char::from_digit(half.into(), 16)).collect()
+}
+
+fn named(name: &str, secure: bool) -> String {
+    if secure { format!("__Host-{name}") } else { name.to_owned() }
+}
+/// A cookie's value; none when it is there twice, since one of them is somebody else's.
+pub(crate) fn cookie(headers: &HeaderMap, name: &str, secure: bool) -> Option<String> {
+    let name = named(name, secure);
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
+    let mut values = lines.flat_map(|line| line.split(';')).filter_map(|pair| {
+        let (known, value) = pair.trim().split_once('=')?;
+        (known == name).then(|| value.to_owned())
+    });
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
+}
+/// `age` in seconds; none for as long as the browser runs.
+pub(crate) fn set_cookie(name: &str, value: &str, secure: bool, age: Option<i64>) -> HeaderValue {
+    let name = named(name, secure);
+    let secure = if secure { "; Secure" } else { "" };
+    let age = age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
+    // Lax, so that a link from a chat or a mail finds its person signed in.
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}");
+    let mut header = HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""));
+    header.set_sensitive(true);
+    header
+}
+pub(crate) fn session_cookie(visitor: &Visitor, value: Option<&SecretString>) -> HeaderValue {
+    match value {
+        Some(value) => set_cookie(SESSION, value.expose_secret(), visitor.secure(), Some(7 * 24 * 3600)),
+        None => set_cookie(SESSION, "", visitor.secure(), Some(0)),
+    }
+}
+
+/// A page as it goes out. `leads_to` is another origin that its form may lead to.
+pub(crate) fn page(status: StatusCode, page: &impl Template, leads_to: Option<&str>) -> Response {
+    let Ok(html) = page.render() else {
+        tracing::error!("a page could not be rendered");
+        return plain(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let mut response = Response::new(Body::from(html));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    set(headers, header::CONTENT_TYPE, "text/html; charset=utf-8");
+    let form = leads_to.map(|origin| format!(" {origin}")).unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'{form}; frame-ancestors 'none'; base-uri 'none'"
+    );
+    set(headers, header::CONTENT_SECURITY_POLICY, &policy);
+    set(headers, header::X_FRAME_OPTIONS, "DENY");
+    set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    // With no-referrer browsers would post forms with the origin "null".
+    set(headers, header::REFERRER_POLICY, "same-origin");
+    set(headers, header::CACHE_CONTROL, "no-store");
+    set(headers, HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    response
+}
+fn plain(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+pub(crate) fn problem(kind: Kind) -> Response {
+    let view = Problem::new(kind, "");
+    page(StatusCode::from_u16(view.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &view, None)
+}
+/// What the store or ocore itself could not do.
+pub(crate) fn failed(fault: &Fault) -> Response {
+    tracing::error!(?fault, "a page failed");
+    problem(Kind::Unavailable)
+}
+/// See Other: what was posted is done.
+pub(crate) fn go(to: &str) -> Response {
+    let mut response = plain(StatusCode::SEE_OTHER);
+    set(response.headers_mut(), header::LOCATION, to);
+    set(response.headers_mut(), header::CACHE_CONTROL, "no-store");
+    response
+}
+pub(crate) fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// A path of this site to go on to, out of what a form or link says; the first page for anything else. What browsers could read as
+/// another host (`//x`, `/\x`) is none.
+pub(crate) fn own_path(text: &str) -> &str {
+    let odd = |c: char| c.is_control() || c == '\\' || c.is_whitespace();
+    let ours = text.starts_with('/') && !text.starts_with("//") && text.len() <= 500 && !text.contains(odd);
+    if ours { text } else { routes::HOME }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_this_site_are_gone_on_to() {
+        for good in ["/", "/impersonate/ocv_12", "/a?b=c#d"] {
+            assert_eq!(own_path(good), good);
+        }
+        for bad in
+            ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\nb", "/\t/evil", "javascript:alert(1)", "evil"]
+        {
+            assert_eq!(own_path(bad), "/", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_that_is_there_twice_is_nobodys() {
+        let with = |line: &'static str| HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static(line))]);
+        assert_eq!(cookie(&with("a=b; ocore-session=x"), SESSION, false).as_deref(), Some("x"));
+        assert_eq!(cookie(&with("ocore-session=x; ocore-session=y"), SESSION, false), None);
+        assert_eq!(cookie(&with("ocore-session=x"), SESSION, true), None);
+        assert_eq!(cookie(&with("__Host-ocore-session=x; ocore-session=y"), SESSION, true).as_deref(), Some("x"));
+    }
+}
