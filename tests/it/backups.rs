@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Mcp, Ocore, Odoo, Own, Reply, docker, run};
+use crate::harness::{Mcp, Ocore, Odoo, Own, Reply, run};
 
 fn refused(reply: &Reply, code: &str) {
     assert!(reply.is_error && reply.body["code"] == code, "{code}: {reply:?}");
