@@ -112,6 +112,9 @@ soak: rust ## What takes long: every test of containers, files and SQL on both O
 fuzz: rust ## Ten minutes of fuzzing for the SQL guard, against a real PostgreSQL; OCORE_FUZZ_SECONDS and OCORE_FUZZ_SEED change that
 	$(STACK) up pg 19
 	OCORE_FUZZ_SECONDS=$${OCORE_FUZZ_SECONDS:-600} cargo test -p backends --lib postgres::tests::fuzz -- --nocapture --test-threads 1
+	# libclang (apt: libclang1) has no headers of its own; the C compiler's will do.
+	BINDGEN_EXTRA_CLANG_ARGS="$${BINDGEN_EXTRA_CLANG_ARGS:--I$$(cc -print-file-name=include)}" \
+	  OCORE_FUZZ_SECONDS=$${OCORE_FUZZ_SECONDS:-600} cargo test -p backends --features libpg_query --lib postgres::tests::libpg_query -- --nocapture --test-threads 1
 
 .PHONY: bench
 bench: rust ## The measured bars, in a release build against a real Odoo

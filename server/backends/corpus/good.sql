@@ -432,3 +432,9 @@ SELECT id, name FROM sale_order WHERE name ILIKE ANY (ARRAY['S0000%', 'X%']) ORD
 SELECT a.id FROM sale_order a WHERE (a.amount_total, a.id) >= ALL (SELECT b.amount_total, b.id FROM sale_order b)
 
 SELECT id FROM crm_lead WHERE name LIKE ANY ('{%office%,%Design%}'::text[]) AND name NOT ILIKE '%zzz%' ORDER BY id
+
+SELECT e.value FROM jsonb_array_elements('[1, 2]') AS e ORDER BY 1
+
+SELECT g.g, g.ordinality FROM generate_series(5, 7) WITH ORDINALITY AS g ORDER BY 2
+
+SELECT c.k FROM res_country AS c(k) ORDER BY 1 LIMIT 3

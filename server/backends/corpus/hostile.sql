@@ -2823,3 +2823,36 @@ SELECT * FROM unnest((SELECT array_agg(password) FROM res_users))
 
 --@ the two parsers could read this apart
 SELECT row_number() OVER w FROM res_users WINDOW w AS (ORDER BY totp_secret)
+
+--@ calls a function by the notation of columns
+SELECT x.pg_read_file AS pg_read_file FROM unnest(ARRAY['PG_VERSION']) AS x
+
+--@ calls a function by the notation of columns
+SELECT x.current_setting, 1 AS current_setting FROM unnest(ARRAY['data_directory']) AS x
+
+--@ runs a query that stands in a string
+SELECT x.ts_stat AS ts_stat FROM unnest(ARRAY['SELECT array_to_tsvector(ARRAY[password]) FROM res_users']) AS x
+
+--@ calls a function by the notation of columns
+SELECT x.regclass AS regclass FROM unnest(ARRAY['res_users']) AS x(y)
+
+--@ calls a function by the notation of columns
+SELECT pg_read_file.pg_read_file FROM jsonb_array_elements_text('["PG_VERSION"]') AS pg_read_file
+
+--@ calls a function by the notation of columns
+SELECT x.pg_read_file FROM unnest(ARRAY['PG_VERSION']) AS x WHERE EXISTS (SELECT 1 FROM (SELECT 1 AS pg_read_file) AS x)
+
+--@ calls a function by the notation of columns
+SELECT x.current_setting FROM lower('data_directory') AS x, (SELECT 1 AS current_setting) y
+
+--@ calls a function by the notation of columns
+SELECT p.pg_column_size AS pg_column_size FROM res_country p
+
+--@ takes the whole row, since PostgreSQL 18
+UPDATE sale_order SET note = 'x' WHERE id = 0 RETURNING new, 1 AS new
+
+--@ takes the whole row, since PostgreSQL 18
+UPDATE sale_order SET note = 'x' WHERE id = 0 RETURNING to_jsonb(old), 1 AS old
+
+--@ takes a withheld column, since PostgreSQL 18
+UPDATE sale_order SET note = 'x' WHERE id = 0 RETURNING new.access_token

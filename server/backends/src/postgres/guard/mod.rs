@@ -458,6 +458,7 @@ fn parse(sql: &str) -> Result<Vec<Statement>, Refused> {
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|e| Refused::Syntax(e.to_string()))?;
     bounds(&tokens)?;
     first_words(&tokens)?;
+    read_alike(&tokens)?;
     let tokens = spell_out_table(tokens);
     Parser::new(&dialect).with_recursion_limit(PARSER_DEPTH).with_tokens_with_locations(tokens).parse_statements().map_err(|e| {
         match e {
@@ -567,6 +568,71 @@ fn first_words(tokens: &[TokenWithSpan]) -> Result<(), Refused> {
         }
     }
     Ok(())
+}
+
+/// Refuses what the parser here takes for something else than PostgreSQL does. What runs would be harmless, but not what was
+/// meant: `2^-1` has an operator `^-`, `1e` is no number with an alias, and the parser forgets the 3 of `interval(3) '1 s'`.
+fn read_alike(tokens: &[TokenWithSpan]) -> Result<(), Refused> {
+    let bad = |what: String, token: &TokenWithSpan| Err(Refused::Construct { what, at: token.span.start.into() });
+    let mut interval = false;
+    let mut number = false;
+    // `U&` right before a name in double quotes.
+    let mut escaped = 0;
+    // Operators that touch each other.
+    let mut run: Vec<String> = Vec::new();
+    for token in tokens {
+        let text = match &token.token {
+            Token::Whitespace(_) | Token::Word(_) | Token::EOF => String::new(),
+            // It may have been `!=`, which binds what follows.
+            Token::Neq => "!=".to_owned(),
+            other => other.to_string(),
+        };
+        if !text.is_empty() && text.chars().all(|c| OPERATOR_CHARACTERS.contains(c)) {
+            run.push(text);
+        } else {
+            if !split_alike(&run) {
+                return bad(format!("{} without a blank between its operators", run.concat()), token);
+            }
+            run.clear();
+        }
+        match &token.token {
+            Token::Whitespace(_) => {
+                number = false;
+                escaped = 0;
+                continue;
+            }
+            Token::Word(word) if number => return bad(format!("a number right before {}", word.value), token),
+            Token::LParen if interval => return bad("a precision of INTERVAL".into(), token),
+            Token::DoubleEq => return bad("the operator ==".into(), token),
+            Token::Word(Word { quote_style: Some('"'), .. }) if escaped == 2 => return bad("a name in U&\"…\"".into(), token),
+            _ => {}
+        }
+        escaped = match &token.token {
+            Token::Word(Word { value, quote_style: None, .. }) if value.eq_ignore_ascii_case("u") => 1,
+            Token::Ampersand if escaped == 1 => 2,
+            _ => 0,
+        };
+        number = matches!(token.token, Token::Number(..));
+        interval = matches!(&token.token, Token::Word(Word { keyword: Keyword::INTERVAL, quote_style: None, .. }));
+    }
+    Ok(())
+}
+const OPERATOR_CHARACTERS: &str = "+-*/<>=~!@#%^&|`?";
+/// Whether PostgreSQL splits these operators, written without blanks, as they are split here: it takes as much as it can, but
+/// for a `+` or `-` at the end of what has none of `~!@#%^&|`?` in it.
+fn split_alike(run: &[String]) -> bool {
+    let text = run.concat();
+    let mut rest = text.as_str();
+    run.iter().all(|operator| {
+        let mut taken = rest;
+        if !rest.contains(|c| "~!@#%^&|`?".contains(c)) {
+            while taken.len() > 1 && taken.ends_with(['+', '-']) {
+                taken = taken.get(..taken.len() - 1).unwrap_or_default();
+            }
+        }
+        rest = rest.strip_prefix(operator.as_str()).unwrap_or_default();
+        taken == operator
+    })
 }
 
 /// `TABLE name` as a statement, which the parser does not know: `SELECT * FROM name`.

@@ -71,6 +71,18 @@ pub(super) const CLOCKS: [&str; 5] = ["current_date", "current_time", "current_t
 pub(super) const EXTENSIONS: [&str; 5] =
     ["similarity", "strict_word_similarity", "unaccent", "word_similarity", "immutable_unaccent"];
 
+/// Functions whose columns are called `key` and `value`, whatever their alias is.
+pub(super) const NAMED: [&str; 8] = [
+    "json_array_elements",
+    "json_array_elements_text",
+    "json_each",
+    "json_each_text",
+    "jsonb_array_elements",
+    "jsonb_array_elements_text",
+    "jsonb_each",
+    "jsonb_each_text",
+];
+
 /// Functions that may stand in FROM with columns that the statement names with types.
 pub(super) const RECORDS: [&str; 4] = ["json_to_record", "json_to_recordset", "jsonb_to_record", "jsonb_to_recordset"];
 

@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::error::Error;
 pub(super) use self::error::causes;
+#[cfg(all(test, feature = "libpg_query"))]
+pub(super) use self::run::wrapped_every_way;
 use self::{
     error::{ends_session, failed},
     run::{plan, run, stepped},

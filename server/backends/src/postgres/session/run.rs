@@ -174,6 +174,11 @@ fn wrapped(sql: &str, asked: &[Ask], longest: usize) -> String {
     );
     format!("SELECT {} FROM ({sql}) AS \"q\" ({})", out.join(", "), names.join(", "))
 }
+/// Every way in which a column can be asked for.
+#[cfg(all(test, feature = "libpg_query"))]
+pub(in crate::postgres) fn wrapped_every_way(sql: &str) -> String {
+    wrapped(sql, &[Ask::Plain, Ask::Text, Ask::Json, Ask::Bytes, Ask::Sized], 1000)
+}
 fn read_row(row: &Row, types: &[Type], asked: &[Ask]) -> Result<(Vec<Value>, usize), Error> {
     let unreadable = |at: usize, why: String| Error::Answer(format!("column {}: {why}", at + 1));
     let mut size = 0;

@@ -3,5 +3,7 @@ mod corpus;
 mod fuzz;
 mod guard;
 mod harmless;
+#[cfg(feature = "libpg_query")]
+mod libpg_query;
 mod roles;
 mod session;

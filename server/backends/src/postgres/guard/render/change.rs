@@ -188,6 +188,10 @@ impl Walk<'_> {
         match items {
             None => Ok(false),
             Some(items) => {
+                // Since PostgreSQL 18 these are the rows before and after.
+                for row in ["old", "new"] {
+                    self.aliases.entry(row.into()).or_default().insert(Target::Table(table.to_owned()));
+                }
                 self.returning(table, alias, alone, items)?;
                 Ok(true)
             }

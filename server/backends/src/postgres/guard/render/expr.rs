@@ -345,6 +345,10 @@ impl Walk<'_> {
         if let Expr::Subquery(query) = right {
             return self.bracketed(query);
         }
+        // The parser takes what follows the brackets of `ANY (SELECT …)` as if it stood in them.
+        if matches!(leftmost(right), Expr::Subquery(_)) {
+            return Err(construct("an operator behind ANY (SELECT …) or ALL (SELECT …), or within its brackets,"));
+        }
         self.word("(");
         self.expr(right)?;
         self.word(")");
@@ -502,6 +506,36 @@ impl Walk<'_> {
         self.list(arguments, |w, argument| w.expr(argument))?;
         self.word(")");
         Ok(())
+    }
+}
+
+/// What an expression begins with.
+fn leftmost(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::BinaryOp { left: inner, .. }
+        | Expr::AnyOp { left: inner, .. }
+        | Expr::AllOp { left: inner, .. }
+        | Expr::Cast { expr: inner, kind: CastKind::DoubleColon, .. }
+        | Expr::Collate { expr: inner, .. }
+        | Expr::AtTimeZone { timestamp: inner, .. }
+        | Expr::CompoundFieldAccess { root: inner, .. }
+        | Expr::Like { expr: inner, .. }
+        | Expr::ILike { expr: inner, .. }
+        | Expr::SimilarTo { expr: inner, .. }
+        | Expr::Between { expr: inner, .. }
+        | Expr::InList { expr: inner, .. }
+        | Expr::InSubquery { expr: inner, .. }
+        | Expr::IsDistinctFrom(inner, _)
+        | Expr::IsNotDistinctFrom(inner, _)
+        | Expr::IsNull(inner)
+        | Expr::IsNotNull(inner)
+        | Expr::IsTrue(inner)
+        | Expr::IsNotTrue(inner)
+        | Expr::IsFalse(inner)
+        | Expr::IsNotFalse(inner)
+        | Expr::IsUnknown(inner)
+        | Expr::IsNotUnknown(inner) => leftmost(inner),
+        other => other,
     }
 }
 

@@ -1,4 +1,6 @@
 //! FROM: tables, joins, subqueries and functions as tables.
+use std::collections::BTreeSet;
+
 use sqlparser::ast::{
     FunctionArg, Ident, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, TableAlias, TableFactor, TableWithJoins,
 };
@@ -213,7 +215,12 @@ impl<'a> Walk<'a> {
             })?;
             self.word(")");
         }
-        self.aliases.entry(name).or_default().insert(target.clone());
+        let targets = self.aliases.entry(name).or_default();
+        targets.insert(target.clone());
+        // The list gives the columns of a table other names.
+        if !columns.is_empty() && matches!(target, Target::Table(_)) {
+            targets.insert(Target::Other);
+        }
         Ok(())
     }
     pub(super) fn table_function(
@@ -239,13 +246,15 @@ impl<'a> Walk<'a> {
             self.word("WITH ORDINALITY");
         }
         let Some(given) = alias else {
-            self.aliases.entry(function.to_owned()).or_default().insert(Target::Other);
+            let target = Target::Function(columns_of(function, ordinality, None)?);
+            self.aliases.entry(function.to_owned()).or_default().insert(target);
             return Ok(());
         };
+        let target = Target::Function(columns_of(function, ordinality, alias)?);
         // A function of one column gives the column the alias's name.
         let name = self.introduce(&given.name)?;
         if !given.columns.iter().any(|c| c.data_type.is_some()) {
-            return self.alias(alias, &Target::Other, false);
+            return self.alias(alias, &target, false);
         }
         if !names::RECORDS.contains(&function) || given.at.is_some() {
             return Err(construct("types behind this alias"));
@@ -262,7 +271,31 @@ impl<'a> Walk<'a> {
             }
         })?;
         self.word(")");
-        self.aliases.entry(name).or_default().insert(Target::Other);
+        self.aliases.entry(name).or_default().insert(target);
         Ok(())
     }
+}
+
+/// What the columns of a function in FROM are called: as the list behind the alias says, as the function says, or like the
+/// alias or the function.
+fn columns_of(function: &str, ordinality: bool, alias: Option<&TableAlias>) -> Result<BTreeSet<String>, Refused> {
+    let mut columns = BTreeSet::new();
+    if ordinality {
+        columns.insert("ordinality".to_owned());
+    }
+    let named = names::NAMED.contains(&function);
+    if named {
+        columns.extend(["key", "value"].map(str::to_owned));
+    }
+    match alias {
+        Some(alias) if !alias.columns.is_empty() => {
+            for column in &alias.columns {
+                columns.insert(identifier(&column.name)?);
+            }
+        }
+        _ if named => {}
+        Some(alias) => drop(columns.insert(identifier(&alias.name)?)),
+        None => drop(columns.insert(function.to_owned())),
+    }
+    Ok(columns)
 }

@@ -288,10 +288,7 @@ impl Walk<'_> {
             DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => {
                 ("numeric", format!("numeric{}", exact(info)))
             }
-            DataType::Float(ExactNumberInfo::None)
-            | DataType::Double(ExactNumberInfo::None)
-            | DataType::DoublePrecision
-            | DataType::Float8 => ("float8", "float8".into()),
+            DataType::Float(ExactNumberInfo::None) | DataType::DoublePrecision | DataType::Float8 => ("float8", "float8".into()),
             DataType::Real | DataType::Float4 => ("float4", "float4".into()),
             DataType::Int2(None) | DataType::SmallInt(None) => ("int2", "int2".into()),
             DataType::Int(None) | DataType::Int4(None) | DataType::Integer(None) => ("int4", "int4".into()),

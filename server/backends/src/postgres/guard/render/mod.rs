@@ -27,7 +27,9 @@ const LONGEST_NAME: usize = 63;
 enum Target {
     /// A table or view of the catalogue.
     Table(String),
-    /// A subquery, a common table expression, a function.
+    /// A function, with the names that its columns have.
+    Function(BTreeSet<String>),
+    /// A subquery, a common table expression.
     Other,
 }
 
@@ -232,6 +234,15 @@ impl<'a> Walk<'a> {
         let mut found = false;
         for target in targets {
             match target {
+                // `x.f` of a function's alias is f(x) for PostgreSQL, whatever f is, unless a column is called so. Of tables
+                // and subqueries it is f of a whole row, and what takes those computes from them alone.
+                Target::Function(columns) => {
+                    if !columns.contains(name) {
+                        let near = nearest(name, columns.iter().map(String::as_str));
+                        return Err(Refused::Column { name: format!("{qualifier}.{name}"), at, near });
+                    }
+                    found = true;
+                }
                 Target::Other => {
                     found |= known(name) || self.entries().any(|(_, entry)| entry.shown.iter().any(|c| c == name));
                 }
@@ -244,19 +255,15 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        // A list of columns behind an alias renames them, where the table has nothing withheld.
-        if found || (known(name) && targets.iter().all(|t| !self.withholds(t))) {
+        if found {
             return Ok(());
         }
         let candidates = targets.iter().filter_map(|t| match t {
             Target::Table(table) => self.catalogue.get(table),
-            Target::Other => None,
+            Target::Function(_) | Target::Other => None,
         });
         let near = nearest(name, candidates.flat_map(|entry| entry.shown.iter().map(String::as_str)));
         Err(Refused::Column { name: format!("{qualifier}.{name}"), at, near })
-    }
-    fn withholds(&self, target: &Target) -> bool {
-        matches!(target, Target::Table(table) if self.catalogue.get(table).is_some_and(|e| !e.withheld.is_empty()))
     }
     /// Refuses a name that could mean the whole row of a table with withheld columns. A column of that very table comes
     /// before its row, in PostgreSQL too.

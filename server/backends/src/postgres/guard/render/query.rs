@@ -157,17 +157,8 @@ impl Walk<'_> {
             SetExpr::Query(query) => w.bracketed(query),
             SetExpr::Values(values) => w.values(values),
             SetExpr::SetOperation { .. } => w.set_operation(body),
-            SetExpr::Table(table) => {
-                let (Some(name), schema) = (&table.table_name, &table.schema_name) else {
-                    return Err(construct("this form of TABLE"));
-                };
-                // The parser keeps these names as text without telling whether they were quoted.
-                if schema.as_ref().is_some_and(|s| s != "public") || name.bytes().any(|b| b.is_ascii_uppercase() || b == b'"') {
-                    return Err(construct("this form of TABLE"));
-                }
-                w.word("SELECT * FROM");
-                w.table(&Ident::new(name.clone()), schema.is_some(), None, true)
-            }
+            // The parser takes two words too many here, and `LIMIT 1` is gone. As a statement it is spelled out before.
+            SetExpr::Table(_) => Err(construct("TABLE within a statement, which is written SELECT * FROM,")),
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
                 Err(construct("a statement that changes data within another"))
             }
@@ -367,6 +358,9 @@ impl Walk<'_> {
         match item {
             SelectItem::UnnamedExpr(expr) => self.expr(expr),
             SelectItem::ExprWithAlias { expr, alias } => {
+                if is_keyword(alias, "isnull") {
+                    return Err(construct("ISNULL, which is written IS NULL (as an alias it is written AS \"isnull\"),"));
+                }
                 self.expr(expr)?;
                 let alias = self.introduce(alias)?;
                 self.word("AS");
