@@ -14,6 +14,7 @@ on_both_of_our_own!(
     "files", crate::harness::Odoo::fresh;
     reading,
     changing,
+    taking_back,
     paths_that_are_refused,
     in_the_container,
     a_new_module,
@@ -152,6 +153,53 @@ mod checks {
         std::thread::sleep(Duration::from_millis(1_500));
         refused(&mcp.call("dev_file_create", json!({"path": "custom/shop/x", "content": ""})).await, &["write_blocked"]);
         mcp.call("dev_file_read", json!({"path": path})).await.ok();
+    }
+
+    pub async fn taking_back(_: &Odoo, ocore: &mut Ocore, mcp: &Mcp) {
+        let addons = Addons::new(ocore);
+        let at = "custom/shop/models/shop.py";
+        let file = || std::fs::read_to_string(addons.path("shop/models/shop.py")).unwrap_or_default();
+        let first = file();
+        let undo = |path: &str| json!({"path": path, "mode": "undo"});
+        refused(&mcp.call("dev_file_write", undo(at)).await, &["not_found"]);
+
+        // The last change first, then the one before it; what was changed since is left alone.
+        for text in ["one\n", "two\n"] {
+            let done = mcp.call("dev_file_write", json!({"path": at, "mode": "full_content", "content": text})).await.ok();
+            assert!(done["notes"].to_string().contains("mode undo"), "{done}");
+        }
+        let mut plan = undo(at);
+        plan["dry_run"] = json!(true);
+        let plan = mcp.call("dev_file_write", plan).await.ok();
+        assert!(plan["plan"]["warnings"].to_string().contains("-two"), "{plan}");
+        assert_eq!(file(), "two\n", "a plan changes nothing");
+        mcp.call("dev_file_write", undo(at)).await.ok();
+        assert_eq!(file(), "one\n");
+        std::fs::write(addons.path("shop/models/shop.py"), "by hand\n").unwrap();
+        refused(&mcp.call("dev_file_write", undo(at)).await, &["conflict"]);
+        assert_eq!(file(), "by hand\n");
+        std::fs::write(addons.path("shop/models/shop.py"), "one\n").unwrap();
+        mcp.call("dev_file_write", undo(at)).await.ok();
+        assert_eq!(file(), first);
+        refused(&mcp.call("dev_file_write", undo(at)).await, &["not_found"]);
+
+        // Creations, renamings and deletions too.
+        let made = json!({"path": "custom/shop/data/new.txt", "content": "new"});
+        mcp.call("dev_file_create", made).await.ok();
+        mcp.call("dev_file_move", json!({"path": "custom/shop/data/new.txt", "new_path": "custom/shop/data/moved.txt"}))
+            .await
+            .ok();
+        let away = json!({"path": "custom/shop/data/moved.txt", "confirm": true});
+        mcp.call("dev_file_delete", away).await.ok();
+        assert!(!addons.path("shop/data/moved.txt").exists());
+        mcp.call("dev_file_write", undo("custom/shop/data/moved.txt")).await.ok();
+        assert_eq!(std::fs::read_to_string(addons.path("shop/data/moved.txt")).unwrap(), "new");
+        mcp.call("dev_file_write", undo("custom/shop/data/moved.txt")).await.ok();
+        assert!(addons.path("shop/data/new.txt").exists() && !addons.path("shop/data/moved.txt").exists());
+        mcp.call("dev_file_write", undo("custom/shop/data/new.txt")).await.ok();
+        assert!(!addons.path("shop/data").exists(), "the folder that was made for it is gone too");
+
+        refused(&mcp.call("dev_file_write", json!({"path": at, "mode": "undo", "content": "x"})).await, &["invalid_argument"]);
     }
 
     pub async fn paths_that_are_refused(_: &Odoo, ocore: &mut Ocore, mcp: &Mcp) {

@@ -200,6 +200,9 @@ impl Parts {
         if let Err(error) = self.operations.clean().await {
             logged("cleaning up operations", &error);
         }
+        if let Err(error) = store::file_undo::prune(&self.admin.db, now).await {
+            logged("forgetting old changes of files", &error);
+        }
         if let Err(error) = self.forget_visits(now).await {
             logged("cleaning up sessions", &error);
         }

@@ -329,11 +329,8 @@ impl Node {
             files: files::Pool::new(base.docker(), files::Folders { forbidden: settings.own_folders() }),
             backups: base.backups(postgres.clone(), &backups_key),
             docker: base.docker(),
-            links: settings
-                .places
-                .as_ref()
-                .and(settings.public_url.as_ref())
-                .map(|base| dispatch::Links { vault: vault.clone(), base: base.clone() }),
+            links: settings.places.as_ref().and(settings.public_url.clone()),
+            vault: vault.clone(),
             sources: sources.clone(),
             signing_key: *signing_key,
             default_per_minute: Some(settings.calls_per_minute),

@@ -17,6 +17,7 @@ use store::{
     audit::{Audit, Outcome},
     caller::Caller,
     cooldowns::Cooldowns,
+    file_undo::FileUndo,
     idempotency::{Claim, Idempotency, check_key},
     impersonations::Impersonations,
     knowledge::Knowledge,
@@ -55,21 +56,15 @@ pub struct Parts {
     pub docker: backends::docker::Pool,
     pub files: backends::files::Pool,
     pub backups: backends::backup::Pool,
-    /// What links into instances are made with; none where no host names of instances are served.
-    pub links: Option<Links>,
+    /// Where people reach ocore, for links into instances; none where no host names of instances are served.
+    pub links: Option<url::Url>,
+    /// Seals what calls keep.
+    pub vault: store::vault::Vault,
     pub sources: Sources,
     /// Signs confirmation tokens; the same on every node of an installation.
     pub signing_key: [u8; 32],
     /// What a key may do per minute unless it says otherwise.
     pub default_per_minute: Option<u32>,
-}
-
-/// What links into instances are made with.
-#[derive(Debug, Clone)]
-pub struct Links {
-    pub vault: store::vault::Vault,
-    /// Where people reach ocore.
-    pub base: url::Url,
 }
 
 pub struct Dispatch {
@@ -84,7 +79,8 @@ pub struct Dispatch {
     docker: backends::docker::Pool,
     files: backends::files::Pool,
     backups: backends::backup::Pool,
-    links: Option<Links>,
+    links: Option<url::Url>,
+    vault: store::vault::Vault,
     pub(crate) sources: Sources,
     signer: Signer,
     rates: Rates,
@@ -177,6 +173,7 @@ impl Dispatch {
             files: parts.files,
             backups: parts.backups,
             links: parts.links,
+            vault: parts.vault,
             sources: parts.sources,
             signer: Signer::new(parts.signing_key),
             rates: Rates::default(),
@@ -614,10 +611,11 @@ impl Dispatch {
                 .map(|(db, sources, caller)| Knowledge::new(db, sources, caller, self.audit.clone())),
             ledger: bound(Category::Modules).map(|(db, sources, caller)| Ledger::new(db, sources, caller)),
             impersonations: bound(Category::System).map(|(db, sources, caller)| match &self.links {
-                Some(links) => Ok(Impersonations::new(db, links.vault.clone(), sources, caller, links.base.clone())),
+                Some(base) => Ok(Impersonations::new(db, self.vault.clone(), sources, caller, base.clone())),
                 None => Err(refusal(Code::NotConfigured, "This ocore has no domain for instances' pages.")
                     .next("The operator sets public_url and proxy_domain (see \"Acting as an Odoo user\" in the guide).")),
             }),
+            file_undo: bound(Category::Files).map(|(db, sources, caller)| FileUndo::new(db, self.vault.clone(), sources, caller)),
             cooldowns: bound(Category::System).map(|(db, sources, caller)| Cooldowns::new(db, sources, caller)),
             posthog: instance
                 .filter(|_| category == Category::Monitoring)

@@ -9,6 +9,7 @@ pub mod credentials;
 mod db;
 mod error;
 pub mod events;
+pub mod file_undo;
 pub mod idempotency;
 pub mod impersonations;
 pub mod instances;

@@ -30,6 +30,7 @@ migrations! {
     8 "0008_host",
     9 "0009_backups",
     10 "0010_impersonation",
+    11 "0011_file_undo",
 }
 
 fn build(engine: Engine) -> Migrator {

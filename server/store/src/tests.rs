@@ -476,6 +476,56 @@ async fn a_cooldown_is_one_call_s_on_every_node() {
     .await;
 }
 
+#[tokio::test]
+async fn changes_of_files_are_kept_sealed_the_last_first_and_for_a_while() {
+    each_engine(async |t| {
+        let w = world(t).await;
+        let vault =
+            crate::vault::Vault::open(&t.db, crate::vault::KeySource::in_data_dir(t.dir.path()), &t.sources).await.unwrap();
+        let at = |instance| {
+            let caller = crate::caller::Caller {
+                org: w.org,
+                instance,
+                instance_slug: "prod".into(),
+                key: w.key,
+                key_label: "key".into(),
+                user: None,
+                session: kernel::SessionId::new(&t.sources),
+                call: kernel::CallId::new(&t.sources),
+            };
+            let undo = crate::file_undo::FileUndo::new(t.db.clone(), vault.clone(), t.sources.clone(), caller);
+            crate::file_undo::FileUndoWriter(undo)
+        };
+        let text = |secret: &kernel::SecretString| kernel::ExposeSecret::expose_secret(secret).to_owned();
+        let (here, elsewhere) = (at(w.instance), at(kernel::InstanceId::new(&t.sources)));
+        here.keep("a/x.py", None, &"HIDDEN one".to_owned().into()).await.unwrap();
+        t.clock.advance(chrono::TimeDelta::milliseconds(2));
+        here.keep("a/x.py", Some("a/y.py"), &"HIDDEN two".to_owned().into()).await.unwrap();
+        assert!(elsewhere.latest("a/x.py").await.unwrap().is_none() && here.latest("a/z.py").await.unwrap().is_none());
+        assert_eq!(text(&here.latest("a/y.py").await.unwrap().unwrap().content), "HIDDEN two", "by its new name");
+        let last = here.latest("a/x.py").await.unwrap().unwrap();
+        assert_eq!((text(&last.content).as_str(), last.key_label.as_str()), ("HIDDEN two", "key"));
+        elsewhere.forget(last.id).await.unwrap();
+        assert!(here.latest("a/y.py").await.unwrap().is_some(), "another instance's");
+        here.forget(last.id).await.unwrap();
+        assert_eq!(text(&here.latest("a/x.py").await.unwrap().unwrap().content), "HIDDEN one");
+        for row in t.db.fetch_all("SELECT content FROM file_undo", args![]).await.unwrap() {
+            assert!(!row.bytes("content").unwrap().windows(6).any(|w| w == b"HIDDEN"));
+        }
+
+        for n in 0..crate::file_undo::KEPT {
+            t.clock.advance(chrono::TimeDelta::milliseconds(2));
+            here.keep(&format!("b/{n}"), None, &"x".to_owned().into()).await.unwrap();
+        }
+        assert!(here.latest("a/x.py").await.unwrap().is_none(), "the oldest goes");
+        assert!(here.latest("b/0").await.unwrap().is_some());
+        t.clock.advance(crate::file_undo::AGE);
+        assert!(here.latest("b/0").await.unwrap().is_none(), "too old, also before it is deleted");
+        assert_eq!(crate::file_undo::prune(&t.db, t.sources.now()).await.unwrap(), u64::from(crate::file_undo::KEPT));
+    })
+    .await;
+}
+
 /// Every string literal of the sources that starts like a statement, prepared on both engines.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "the sources of this crate are no instance's files")]

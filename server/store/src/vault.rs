@@ -131,6 +131,7 @@ const SEALED: &[(&str, &str, &[&str])] = &[
     ("instances", "postgres_writer", &["id"]),
     ("servers", "docker_secret", &["id"]),
     ("impersonations", "session", &["id"]),
+    ("file_undo", "content", &["id"]),
     ("secrets", "sealed", &["name"]),
     ("idempotency", "outcome", &["key_id", "idem_key"]),
     ("operations", "arguments", &["id"]),

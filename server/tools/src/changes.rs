@@ -1,10 +1,11 @@
 //! What the tools that change files have in common.
-use backends::files::{Change, ChangeKind};
-use kernel::Plan;
+use backends::files::{Change, ChangeKind, Undo};
+use kernel::{Code, ExposeSecret as _, Fault, Plan, refusal};
 use schemars::JsonSchema;
 use serde::Serialize;
+use store::file_undo::Kept;
 
-use crate::contract::Answer;
+use crate::contract::{Answer, ReadCx, WriteCx};
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Changed {
@@ -47,6 +48,38 @@ impl From<Change> for Changed {
             notes: change.notes,
         }
     }
+}
+
+/// Keeps how a change is taken back, and answers with it. The change is made: what cannot be kept is said.
+pub async fn kept(cx: &WriteCx, mut change: Change) -> Result<Changed, Fault> {
+    if let Some(undo) = change.undo.take() {
+        let content = serde_json::to_string(&undo).map_err(|_| Fault::failed("a change that is no JSON"))?.into();
+        match WriteCx::file_undo(cx)?.keep(&change.path, change.new_path.as_deref(), &content).await {
+            Ok(()) => change.notes.push(format!(
+                "file_write with mode undo and path {} takes it back, for {} days and while the file is left as it is.",
+                change.new_path.as_deref().unwrap_or(&change.path),
+                store::file_undo::AGE.num_days()
+            )),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "what a change replaced could not be kept");
+                change.notes.push("No undo: what it replaced could not be kept.".to_owned());
+            }
+        }
+    }
+    Ok(change.into())
+}
+
+/// The last change of a path, as it is taken back; refused when none is kept.
+pub async fn last(cx: &ReadCx, path: &str) -> Result<(Kept, Undo), Fault> {
+    let normal = path.trim().trim_end_matches('/');
+    let Some(kept) = cx.file_undo()?.latest(normal).await? else {
+        return Err(refusal(Code::NotFound, format!("No change of {normal} is kept that could be taken back."))
+            .next("Kept are the last 50 changes of an instance, for 7 days, by the path that the change answered with.")
+            .into());
+    };
+    let undo =
+        serde_json::from_str(kept.content.expose_secret()).map_err(|_| Fault::failed("a kept change that cannot be read"))?;
+    Ok((kept, undo))
 }
 
 /// Lines of a diff that a plan shows.

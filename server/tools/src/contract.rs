@@ -345,6 +345,7 @@ pub struct Handles {
     pub knowledge: Option<store::knowledge::Knowledge>,
     pub ledger: Option<store::ledger::Ledger>,
     pub cooldowns: Option<store::cooldowns::Cooldowns>,
+    pub file_undo: Option<store::file_undo::FileUndo>,
     /// Or why there are none.
     pub impersonations: Option<std::result::Result<store::impersonations::Impersonations, Refusal>>,
     /// Or why there is none.
@@ -365,6 +366,7 @@ impl Handles {
             ledger: None,
             cooldowns: None,
             impersonations: None,
+            file_undo: None,
             posthog: None,
         }
     }
@@ -374,7 +376,8 @@ impl Handles {
 pub struct ReadCx {
     actor: Arc<Actor>,
     instance: Option<Arc<Instance>>,
-    handles: Handles,
+    // Apart, because it is large and moves with every call from task to task.
+    handles: Box<Handles>,
     directory: Directory,
     now: kernel::Timestamp,
     pub cancel: CancellationToken,
@@ -390,7 +393,7 @@ impl ReadCx {
         cancel: CancellationToken,
         progress: watch::Sender<Progress>,
     ) -> Self {
-        Self { actor, instance, handles, directory, now, cancel, progress }
+        Self { actor, instance, handles: Box::new(handles), directory, now, cancel, progress }
     }
     /// Whether the caller could call this tool on this instance: what is shown of others' work goes by it.
     pub fn may_call(&self, tool: &str) -> bool {
@@ -425,6 +428,10 @@ impl ReadCx {
     /// For tools of the category system.
     pub fn impersonations(&self) -> Result<&store::impersonations::Impersonations> {
         opened(self.handles.impersonations.as_ref(), "impersonation")
+    }
+    /// For tools of the category files.
+    pub fn file_undo(&self) -> Result<&store::file_undo::FileUndo> {
+        self.handles.file_undo.as_ref().ok_or_else(|| Fault::failed("a tool of another category asked for kept changes"))
     }
     /// What the caller may do in its organization at most.
     pub fn role(&self) -> kernel::Role {
@@ -546,6 +553,9 @@ impl WriteCx {
     pub fn impersonations(&self) -> Result<store::impersonations::ImpersonationsWriter> {
         self.of_the_instance()?;
         Ok(store::impersonations::ImpersonationsWriter::new(self.read.impersonations()?.clone(), &self.permit))
+    }
+    pub fn file_undo(&self) -> Result<store::file_undo::FileUndoWriter> {
+        Ok(store::file_undo::FileUndoWriter::new(self.read.file_undo()?.clone(), &self.permit))
     }
     pub fn cooldowns(&self) -> Result<store::cooldowns::CooldownsWriter> {
         Ok(store::cooldowns::CooldownsWriter::new(self.read.cooldowns()?.clone(), &self.permit))

@@ -181,32 +181,43 @@ impl Files {
     /// # Errors
     /// [`Error::Conflict`], [`Error::Exists`], [`Error::NotFound`], [`Error::NotEmpty`]: it is not.
     pub async fn undo(&self, undo: &Undo) -> Result<Change> {
+        self.take_back(undo, false).await
+    }
+    /// What [`Files::undo`] would do.
+    pub async fn plan_undo(&self, undo: &Undo) -> Result<Change> {
+        self.take_back(undo, true).await
+    }
+    async fn take_back(&self, undo: &Undo, planned: bool) -> Result<Change> {
         let missing = || Error::Argument { what: "The undo", why: "it lacks what its kind needs".to_owned() };
         let version = undo.after_version.as_deref();
         match undo.kind {
             ChangeKind::Written => {
                 let before = undo.before.clone().ok_or_else(missing)?;
                 let expected = version.ok_or_else(missing)?;
-                self.change(&undo.path, Mode::Full(before), Some(expected), no_patch, false).await
+                self.change(&undo.path, Mode::Full(before), Some(expected), no_patch, planned).await
             }
             ChangeKind::Created => {
-                let change = self.remove(&undo.path, false, Some(version.ok_or_else(missing)?), false).await?;
-                self.unmake(&undo.path, undo.made).await;
+                let change = self.remove(&undo.path, false, Some(version.ok_or_else(missing)?), planned).await?;
+                if !planned {
+                    self.unmake(&undo.path, undo.made).await;
+                }
                 Ok(change)
             }
             ChangeKind::DirectoryCreated => {
-                let change = self.remove(&undo.path, false, None, false).await?;
-                self.unmake(&undo.path, undo.made).await;
+                let change = self.remove(&undo.path, false, None, planned).await?;
+                if !planned {
+                    self.unmake(&undo.path, undo.made).await;
+                }
                 Ok(change)
             }
             ChangeKind::Deleted => {
                 let before = undo.before.clone().ok_or_else(missing)?;
-                self.make(&undo.path, Content::File(before), undo.mode.unwrap_or(0o644), false).await
+                self.make(&undo.path, Content::File(before), undo.mode.unwrap_or(0o644), planned).await
             }
-            ChangeKind::DirectoryDeleted => self.make(&undo.path, Content::Directory, 0o755, false).await,
+            ChangeKind::DirectoryDeleted => self.make(&undo.path, Content::Directory, 0o755, planned).await,
             ChangeKind::Renamed => {
                 let new_path = undo.new_path.as_deref().ok_or_else(missing)?;
-                self.move_to(new_path, &undo.path, Some(version.ok_or_else(missing)?), false).await
+                self.move_to(new_path, &undo.path, Some(version.ok_or_else(missing)?), planned).await
             }
         }
     }

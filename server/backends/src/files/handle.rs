@@ -185,6 +185,10 @@ impl Reader {
     pub async fn plan_rename(&self, path: &str, new_path: &str) -> Result<Change> {
         self.files().await?.plan_rename(path, new_path).await.map_err(|e| self.fault(&e))
     }
+    /// What [`Writer::undo`] would do.
+    pub async fn plan_undo(&self, undo: &Undo) -> Result<Change> {
+        self.files().await?.plan_undo(undo).await.map_err(|e| self.fault(&e))
+    }
 }
 
 /// The addons of one call, changing.

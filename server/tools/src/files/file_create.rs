@@ -48,7 +48,7 @@ impl WriteTool for FileCreate {
     }
     async fn call(self, cx: &WriteCx) -> Result<Changed> {
         let content = self.content()?;
-        Ok(WriteCx::files(cx)?.create(&self.path, content).await?.into())
+        changes::kept(cx, WriteCx::files(cx)?.create(&self.path, content).await?).await
     }
 }
 pub const TOOL: Tool = tool::write::<FileCreate>("Create a file");

@@ -18,7 +18,7 @@ impl WriteTool for FileDelete {
         Ok(changes::plan("delete", cx.files()?.plan_delete(&self.path, true).await?))
     }
     async fn call(self, cx: &WriteCx) -> Result<Changed> {
-        Ok(WriteCx::files(cx)?.delete(&self.path, true).await?.into())
+        changes::kept(cx, WriteCx::files(cx)?.delete(&self.path, true).await?).await
     }
 }
 pub const TOOL: Tool = tool::destructive::<FileDelete>("Delete a file");

@@ -19,7 +19,7 @@ impl WriteTool for FileMove {
         Ok(changes::plan("move", cx.files()?.plan_rename(&self.path, &self.new_path).await?))
     }
     async fn call(self, cx: &WriteCx) -> Result<Changed> {
-        Ok(WriteCx::files(cx)?.rename(&self.path, &self.new_path).await?.into())
+        changes::kept(cx, WriteCx::files(cx)?.rename(&self.path, &self.new_path).await?).await
     }
 }
 pub const TOOL: Tool = tool::write::<FileMove>("Move a file");
