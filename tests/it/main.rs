@@ -20,6 +20,7 @@ mod backups;
 mod clients;
 mod crash;
 mod export;
+mod faults;
 mod files;
 mod host;
 mod hostile;

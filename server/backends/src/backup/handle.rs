@@ -150,7 +150,25 @@ impl Reader {
 
     fn fault(&self, error: &Error) -> Fault {
         let slug = &self.instance.slug;
-        let text = redact::text(&error.to_string());
+        let text = match error {
+            // Where backups are on ocore's machine is the operator's to know.
+            Error::NoSpace { needed, free, .. } => {
+                tracing::warn!(%slug, error = error as &dyn std::error::Error, "no room for a backup");
+                format!(
+                    "The backup may take up to {} MB, and the disk for backups has {} MB free.",
+                    needed.div_ceil(1 << 20),
+                    free >> 20
+                )
+            }
+            Error::DiskFull { .. } | Error::Disk { .. } | Error::Journal { .. } => {
+                tracing::warn!(%slug, error = error as &dyn std::error::Error, "the folder for backups cannot be used");
+                match error {
+                    Error::DiskFull { .. } => "The disk for backups is full: 0 MB are free.".to_owned(),
+                    _ => "The folder for backups cannot be used: the server's log says why.".to_owned(),
+                }
+            }
+            _ => redact::text(&error.to_string()),
+        };
         let next = match error.standing() {
             Some(standing) => format!("{standing} {}", error.advice()),
             None => error.advice(),

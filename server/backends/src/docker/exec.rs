@@ -725,6 +725,13 @@ impl Running {
                         .split_whitespace()
                         .collect::<Vec<_>>()
                         .join(" ");
+                    if said.is_empty() {
+                        // Docker itself may have ended, and the connection with it. Looking whether it did leaves nothing unknown.
+                        match self.container.endpoint.ping().await {
+                            Err(error) if !error.outcome_unknown() => return Err(error),
+                            _ => {}
+                        }
+                    }
                     return Err(self.container.why(&said, &self.user).unwrap_or(Error::Start {
                         container,
                         why: if said.is_empty() { "it ended at once".to_owned() } else { said },

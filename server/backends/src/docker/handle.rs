@@ -112,7 +112,8 @@ fn kind(endpoint: &str, secret: &DockerSecret) -> std::result::Result<Kind, Refu
 }
 
 const CONNECT: Duration = Duration::from_secs(5);
-const ANSWER: Duration = Duration::from_secs(20);
+/// Below the deadline of calls, so that a Docker that says nothing is named, and no outcome of what was never begun is unknown.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// The way to all containers. Cheap to clone.
 #[derive(Debug, Clone)]
