@@ -68,7 +68,7 @@ lint: rust ## Formatting, lints, licences and advisories
 TOGETHER := docker::tests files::tests postgres::tests
 # Left to make soak: the same on the other Odoo, whose tools the end-to-end tests call.
 LONG := docker::tests::modules::odoo_14 docker::tests::shell::odoo_14_official docker::tests::shell::odoo_19_plain
-IN_PROCESSES := not (package(backends) & test(/^(docker|files|postgres)::tests::/))
+IN_PROCESSES := not (package(backends) & test(/^(backup|docker|files|postgres)::tests::/))
 
 .PHONY: test
 test: rust ## Everything: lints, unit tests, real Odoos, real PostgreSQL, real clients
@@ -104,14 +104,16 @@ test-quick: rust ## What needs neither Docker nor Odoo
 	cargo test --workspace --exclude tests
 
 .PHONY: soak
-soak: rust ## What takes long: every test of containers, files and SQL on both Odoos
+soak: rust ## What takes long: every test of containers, files and SQL on both Odoos; restores stopped at every step
 	$(STACK) up
 	cargo test -p backends --lib -- --test-threads 2 $(TOGETHER)
+	cargo test -p backends --lib -- --test-threads 1 backup::tests
 
 .PHONY: fuzz
-fuzz: rust ## Ten minutes of fuzzing for the SQL guard, against a real PostgreSQL; OCORE_FUZZ_SECONDS and OCORE_FUZZ_SEED change that
+fuzz: rust ## Ten minutes each for the SQL guard, on a real PostgreSQL and by its own parser, and for paths; OCORE_FUZZ_SECONDS, OCORE_FUZZ_SEED
 	$(STACK) up pg 19
 	OCORE_FUZZ_SECONDS=$${OCORE_FUZZ_SECONDS:-600} cargo test -p backends --lib postgres::tests::fuzz -- --nocapture --test-threads 1
+	OCORE_FUZZ_SECONDS=$${OCORE_FUZZ_SECONDS:-600} cargo test -p backends --lib files::tests::hard::paths_at_random -- --nocapture --test-threads 1
 	# libclang (apt: libclang1) has no headers of its own; the C compiler's will do.
 	BINDGEN_EXTRA_CLANG_ARGS="$${BINDGEN_EXTRA_CLANG_ARGS:--I$$(cc -print-file-name=include)}" \
 	  OCORE_FUZZ_SECONDS=$${OCORE_FUZZ_SECONDS:-600} cargo test -p backends --features libpg_query --lib postgres::tests::libpg_query -- --nocapture --test-threads 1

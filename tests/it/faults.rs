@@ -149,6 +149,7 @@ fn what_is_behind_an_instance_stops_and_the_others_go_on() {
         ocore.instance("other", &shared, &[]).ok();
         let url = format!("postgres://odoo_19:ocore@127.0.0.1:{port}/{}\n", odoo.database);
         ocore.cli(&["instance", "update", "dev", "--postgres-url-stdin"], &url).ok();
+        ocore.cli(&["server", "create", "dead", "--org", "acme", "--docker", "unix:///nowhere/docker.sock"], "").ok();
         let mcp = ocore.serve().key(&[]).on(19);
         let sql = json!({"query": "SELECT count(*) FROM res_partner"});
         let shell = json!({"code": "print(1 + 1)", "confirm": true});
@@ -158,6 +159,20 @@ fn what_is_behind_an_instance_stops_and_the_others_go_on() {
             (!counted.is_error, !printed.is_error)
         };
         assert_eq!(works().await, (true, true));
+        // A job knows which Docker servers answer.
+        let began = Instant::now();
+        loop {
+            let listed = ocore.cli(&["--json", "server", "list", "--org", "acme"], "").ok().json();
+            let state = |name: &str| {
+                let servers = listed.as_array().expect("servers");
+                servers.iter().find(|s| s["name"] == name).map(|s| s["docker_health"].clone())
+            };
+            if (state("host"), state("dead")) == (Some(json!("up")), Some(json!("down"))) {
+                break;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "{listed}");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
         let before = others(&mcp).await;
         let others_go_on = async |what: &str| {
             let slowest = others(&mcp).await;

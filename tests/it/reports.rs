@@ -78,6 +78,13 @@ fn a_credential_that_cannot_sign_in() {
         let mcp = ocore.serve().key(&[]);
         let why = run(mcp.call("dev_generate_report", html())).refused("not_configured");
         assert!(why["next"].as_str().unwrap().contains("password"), "{why}");
+
+        // With its container Odoo opens a session of the credential's user by itself, for this call alone.
+        ocore.cli(&["server", "update", "host", "--org", "acme", "--docker", "unix:///var/run/docker.sock"], "").ok();
+        ocore.cli(&["instance", "update", "dev", "--container", &odoo.container], "").ok();
+        std::thread::sleep(std::time::Duration::from_millis(1_500));
+        let made = run(mcp.call("dev_generate_report", html())).ok();
+        assert!(made["content"].as_str().is_some_and(|page| page.contains('<')), "{made}");
     }
 }
 

@@ -620,3 +620,13 @@ pub(crate) fn differences(old: &Value, new: &Value) -> Value {
         .collect();
     Value::Object(changed)
 }
+
+/// Notes in the main audit log that an instance's database is copied: `state` is `begun` or `done`. Operators alone.
+pub async fn note_copy(admin: &Admin, by: &By, source: &Instance, database: &str, state: &'static str) -> Result<()> {
+    by.operator("copy instances")?;
+    let mut tx = admin.begin().await?;
+    let detail = json!({ "database": database, "state": state });
+    admin.log(&mut tx, by, Some(source.org), "instance.clone", target("instance", source.id, &*source.slug), &detail).await?;
+    tx.commit().await?;
+    Ok(())
+}

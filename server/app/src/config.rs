@@ -83,6 +83,8 @@ keys! {
     previous_key: Text secret true = "", "\"base64 of 32 bytes\"", "While a rotation runs, the key before this one. Only together with `key`.";
     previous_key_file: Text = "", "\"/etc/ocore/ocore.key.previous\"", "The same as a file, for a `key_file` that ocore cannot write. A key file that ocore can write needs none: the previous key is kept beside it.";
     calls_per_minute: Number = "100", "", "Calls per minute of an API key that says nothing else.";
+    backup_keep_days: Number = "30", "", "Backups of instances that are older are deleted once a day, but never the newest good one. 0 keeps all.";
+    backup_limit_megabytes: Number = "2048", "", "The most that one backup of an instance may take.";
     audit_queue_rows: Number = "10000", "", "Audit rows that may wait to be written. When the queue is full calls wait, then are refused; no row is dropped.";
     audit_queue_megabytes: Number = "16", "", "The same in megabytes.";
     shutdown_grace_seconds: Number = "30", "", "How long calls under way may go on after SIGTERM or SIGINT.";
@@ -111,6 +113,8 @@ struct Raw {
     previous_key: Option<String>,
     previous_key_file: Option<PathBuf>,
     calls_per_minute: Option<u32>,
+    backup_keep_days: Option<u32>,
+    backup_limit_megabytes: Option<u64>,
     audit_queue_rows: Option<usize>,
     audit_queue_megabytes: Option<usize>,
     shutdown_grace_seconds: Option<u64>,
@@ -143,6 +147,10 @@ pub struct Settings {
     pub log_format: LogFormat,
     key: KeyFrom,
     pub calls_per_minute: u32,
+    /// None keeps all.
+    pub backup_keep_days: Option<u32>,
+    /// Bytes.
+    pub backup_limit: u64,
     pub audit_queue_rows: usize,
     pub audit_queue_bytes: usize,
     pub shutdown_grace: Duration,
@@ -234,6 +242,8 @@ impl Settings {
         let audit_queue_rows = raw.audit_queue_rows.unwrap_or(10_000);
         let audit_queue_megabytes = raw.audit_queue_megabytes.unwrap_or(16);
         least("calls_per_minute", calls_per_minute.into(), 1)?;
+        let backup_limit_megabytes = raw.backup_limit_megabytes.unwrap_or(2048).min(1 << 40);
+        least("backup_limit_megabytes", backup_limit_megabytes, 1)?;
         least("audit_queue_rows", audit_queue_rows as u64, 16)?;
         least("audit_queue_megabytes", audit_queue_megabytes as u64, 1)?;
         let public = raw.public_url.as_deref().map(public_url).transpose()?;
@@ -274,6 +284,12 @@ impl Settings {
             log_format,
             key,
             calls_per_minute,
+            backup_keep_days: match raw.backup_keep_days {
+                None => Some(30),
+                Some(0) => None,
+                some => some,
+            },
+            backup_limit: backup_limit_megabytes << 20,
             audit_queue_rows,
             audit_queue_bytes: audit_queue_megabytes << 20,
             shutdown_grace: Duration::from_secs(raw.shutdown_grace_seconds.unwrap_or(30)),
@@ -758,6 +774,13 @@ mod tests {
             "calls_per_minute = -1",
             "key = \"a\"\nkey_file = \"b\"",
             "previous_key = \"a\"",
+            "proxy_domain = \"odoo.example.net\"",
+            "public_url = \"https://ocore.example.com\"\nproxy_domain = \"example.com\"",
+            "public_url = \"https://ocore.example.com\"\nproxy_domain = \"x.ocore.example.com\"",
+            "public_url = \"https://ocore.example.com\"\nproxy_domain = \"https://odoo.example.net\"",
+            "public_url = \"https://ocore.example.com\"\nproxy_domain = \"192.0.2.1\"",
+            "public_url = \"https://example.com/ocore\"\nproxy_domain = \"odoo.example.net\"",
+            "backup_limit_megabytes = 0",
             "database_url = \"mysql://x\"",
         ] {
             let failure = load(toml, &[], Arguments::default()).unwrap_err();
@@ -772,7 +795,11 @@ mod tests {
         // Each line alone, without its #, is one too (those that name files aside).
         for line in sample().lines().filter(|l| l.contains(" = ") && !l.contains("_file")) {
             let text = line.trim_start_matches("# ");
-            let text = if text.starts_with("previous_key") { format!("key = \"a\"\n{text}") } else { text.to_owned() };
+            let text = match text {
+                _ if text.starts_with("previous_key") => format!("key = \"a\"\n{text}"),
+                _ if text.starts_with("proxy_domain") => format!("public_url = \"https://ocore.example.com\"\n{text}"),
+                _ => text.to_owned(),
+            };
             load(&text, &[], Arguments::default()).unwrap_or_else(|e| panic!("{line}: {e:?}"));
         }
     }

@@ -48,6 +48,8 @@ pub fn start(node: &Node, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
         every(stop, USES, USES, parts(), |p| async move { p.uses().await }),
         every(stop, USES, USES, parts(), |p| async move { p.note(p.keys.take_moments()).await }),
         every(stop, HEALTH, Duration::from_secs(5), parts(), |p| async move { p.health().await }),
+        every(stop, HEALTH, Duration::from_secs(2), parts(), |p| async move { p.dockers().await }),
+        every(stop, HEALTH, Duration::from_secs(15), parts(), |p| async move { p.interrupted().await }),
         every(stop, HOURLY, SETTLED, parts(), |p| async move { p.hourly().await }),
         every(stop, DAILY, SETTLED, parts(), |p| async move { p.daily().await }),
     ]
@@ -123,6 +125,9 @@ struct Parts {
     pool: backends::odoo::Pool,
     postgres: backends::postgres::Pool,
     visits: Option<Arc<admin::impersonations::Visits>>,
+    docker: backends::docker::Pool,
+    backups: backends::backup::Pool,
+    backup_keep_days: Option<u32>,
 }
 impl Parts {
     fn of(node: &Node) -> Arc<Self> {
@@ -136,6 +141,9 @@ impl Parts {
             pool: node.pool.clone(),
             postgres: node.postgres.clone(),
             visits: node.site.visits.clone(),
+            docker: node.base.docker(),
+            backups: node.backups.clone(),
+            backup_keep_days: node.backup_keep_days,
         })
     }
 
@@ -157,6 +165,53 @@ impl Parts {
                 keys.resume(orphan.operation.key, orphan.address, orphan.session).map_err(|denied| denied.reason.refusal())
             })
             .await;
+    }
+
+    /// Restores whose process is gone, and whose caller nobody may let in any more: the operation of one whose key is still good is taken
+    /// over by the sweep.
+    async fn interrupted(&self) {
+        for instance in self.registry.current().all_instances().filter(|i| i.host.backups.is_some()) {
+            let served = match self.backups.recover(Arc::clone(instance)).await {
+                Ok(None) => continue,
+                Ok(Some(true)) => "the restored database",
+                Ok(Some(false)) => "the database from before the restore",
+                Err(Fault::Refused(refused)) if refused.code == Code::NotConfigured => continue,
+                Err(fault) => {
+                    tracing::error!(slug = %instance.slug, ?fault, "an interrupted restore could not be ended; it is tried again");
+                    continue;
+                }
+            };
+            tracing::warn!(slug = %instance.slug, served, "an interrupted restore is ended");
+            self.told(instance, "restore.recover", &serde_json::json!({ "served": served })).await;
+        }
+    }
+    /// A row of the main audit log about an instance, by ocore itself.
+    async fn told(&self, instance: &Instance, action: &str, detail: &serde_json::Value) {
+        let who = audit_log::Who { kind: "system", id: None, name: "ocore".into(), address: None };
+        let target = audit_log::Target { kind: "instance", id: Some(instance.id.to_string()), name: instance.slug.to_string() };
+        let written = async {
+            let mut tx = self.admin.db.begin().await?;
+            audit_log::write(&mut tx, &who, Some(instance.org), action, &target, detail, &self.admin.sources).await?;
+            tx.commit().await
+        };
+        if let Err(error) = written.await {
+            logged("writing the main audit log", &error);
+        }
+    }
+    /// Backups that are older than the operator keeps them.
+    async fn retain(&self) {
+        let Some(days) = self.backup_keep_days else { return };
+        for instance in self.registry.current().all_instances().filter(|i| i.host.backups.is_some()) {
+            match self.backups.retain(Arc::clone(instance), days, self.admin.sources.now()).await {
+                Ok(gone) if gone.is_empty() => {}
+                Ok(gone) => {
+                    let detail = serde_json::json!({ "backups": gone, "older_than_days": days });
+                    self.told(instance, "backup.delete", &detail).await;
+                }
+                Err(Fault::Refused(refused)) if refused.code == Code::NotConfigured => {}
+                Err(fault) => tracing::error!(slug = %instance.slug, ?fault, "old backups could not be deleted"),
+            }
+        }
     }
 
     async fn uses(&self) {
@@ -220,6 +275,7 @@ impl Parts {
     }
 
     async fn daily(&self) {
+        self.retain().await;
         let (db, now) = (&self.admin.db, self.admin.sources.now());
         let orgs = match store::orgs::list(db).await {
             Ok(orgs) => orgs,
@@ -252,6 +308,38 @@ impl Parts {
         let active: Vec<Arc<Instance>> =
             snapshot.all_instances().filter(|i| i.state == InstanceState::Active && i.rpc.is_some()).cloned().collect();
         stream::iter(active).for_each_concurrent(ASKED, |instance| async move { self.ask(&instance).await }).await;
+    }
+
+    /// Asks every Docker endpoint whether it answers, and notes what changed.
+    async fn dockers(&self) {
+        let snapshot = self.registry.current();
+        let servers: Vec<Arc<kernel::Server>> = snapshot.all_servers().filter(|s| s.docker.is_some()).cloned().collect();
+        stream::iter(servers)
+            .for_each_concurrent(ASKED, |server| async move {
+                let Some(endpoint) = server.docker.clone() else { return };
+                let docker = kernel::DockerConnection { server: server.id, endpoint, generation: server.generation };
+                let health = match tokio::time::timeout(PATIENCE, self.docker.check(server.org, &docker)).await {
+                    Ok(Ok(_)) => Health::Up,
+                    Ok(Err(fault)) => {
+                        tracing::debug!(server = server.name, %fault, "Docker does not answer");
+                        Health::Down
+                    }
+                    Err(_) => Health::Down,
+                };
+                if health == server.docker_health {
+                    return;
+                }
+                tracing::info!(server = server.name, %health, "the state of a Docker server changed");
+                let noted = async {
+                    let mut tx = self.admin.db.begin().await?;
+                    store::servers::record_docker(&mut tx, &server, health, self.admin.sources.now()).await?;
+                    tx.commit().await
+                };
+                if let Err(error) = noted.await {
+                    logged("noting the state of a Docker server", &error);
+                }
+            })
+            .await;
     }
 
     async fn ask(&self, instance: &Arc<Instance>) {

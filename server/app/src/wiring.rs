@@ -118,18 +118,18 @@ impl Base {
     }
 
     /// The ways to instances' backups. `key` vouches for their manifests.
-    pub fn backups(&self, postgres: postgres::Pool, key: &[u8; 32]) -> backup::Pool {
+    pub fn backups(&self, settings: &Settings, postgres: postgres::Pool, key: &[u8; 32]) -> backup::Pool {
         let Admin { db, vault, sources, .. } = &self.admin;
         let store = Arc::new(Stored(CredentialStore::new(db.clone(), vault.clone(), sources.clone())));
         let key = secrecy::SecretSlice::from(key.to_vec());
-        backup::Pool::new(self.docker(), postgres, store, key, env!("CARGO_PKG_VERSION"), backup::LIMIT)
+        backup::Pool::new(self.docker(), postgres, store, key, env!("CARGO_PKG_VERSION"), settings.backup_limit)
     }
 
     /// The same for a command.
-    pub async fn backups_pool(&self) -> Result<backup::Pool> {
+    pub async fn backups_pool(&self, settings: &Settings) -> Result<backup::Pool> {
         let Admin { db, vault, sources, .. } = &self.admin;
         let key = secrets::named(db, vault, secrets::BACKUPS, sources).await?;
-        Ok(self.backups(self.postgres(), &key))
+        Ok(self.backups(settings, self.postgres(), &key))
     }
 
     /// The instance's own login, to give it to a copy.
@@ -288,6 +288,8 @@ pub struct Node {
     pub keys: Arc<Keys>,
     pub pool: Pool,
     pub postgres: postgres::Pool,
+    pub backups: backup::Pool,
+    pub backup_keep_days: Option<u32>,
     pub idempotency: Idempotency,
     pub operations: Operations,
     pub dispatch: Arc<Dispatch>,
@@ -317,6 +319,7 @@ impl Node {
         let idempotency = Idempotency::new(db.clone(), vault.clone(), sources.clone());
         let operations = Operations::new(db.clone(), vault.clone(), sources.clone(), node_name());
         let (pool, postgres) = (base.pool(), base.postgres());
+        let backups = base.backups(settings, postgres.clone(), &backups_key);
         let keys = Arc::new(Keys::new(Arc::clone(&registry), sources.clone()));
         let dispatch = Dispatch::new(dispatch::Parts {
             registry: Arc::clone(&registry),
@@ -327,7 +330,7 @@ impl Node {
             posthog: base.posthog(),
             postgres: postgres.clone(),
             files: files::Pool::new(base.docker(), files::Folders { forbidden: settings.own_folders() }),
-            backups: base.backups(postgres.clone(), &backups_key),
+            backups: backups.clone(),
             docker: base.docker(),
             links: settings.places.as_ref().and(settings.public_url.clone()),
             vault: vault.clone(),
@@ -379,6 +382,8 @@ impl Node {
             keys,
             pool,
             postgres,
+            backups,
+            backup_keep_days: settings.backup_keep_days,
             idempotency,
             operations,
             dispatch,

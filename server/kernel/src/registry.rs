@@ -79,6 +79,8 @@ pub struct Server {
     pub name: String,
     /// For operators only.
     pub docker: Option<String>,
+    /// Whether Docker answered there when a job last asked.
+    pub docker_health: Health,
     /// For operators only.
     pub path_roots: Vec<PathBuf>,
     /// Part of every cache key: grows when what the endpoint needs changes.

@@ -31,6 +31,7 @@ migrations! {
     9 "0009_backups",
     10 "0010_impersonation",
     11 "0011_file_undo",
+    12 "0012_docker_health",
 }
 
 fn build(engine: Engine) -> Migrator {

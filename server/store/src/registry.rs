@@ -112,6 +112,9 @@ impl Snapshot {
     pub fn servers(&self, org: OrgId) -> &[Arc<Server>] {
         self.servers_of.get(&org).map_or(&[], Vec::as_slice)
     }
+    pub fn all_servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.servers_of.values().flatten()
+    }
     /// By the SHA-256 of its text. Revoked and expired ones are found too.
     pub fn key(&self, hash: &[u8; 32]) -> Option<&Arc<KeyRecord>> {
         self.keys.get(hash)

@@ -15,6 +15,7 @@ pub(crate) fn read(row: &Row) -> Result<Server> {
         org: row.parsed("servers.org_id")?,
         name: row.text("servers.name")?,
         docker: row.opt_text("servers.docker")?,
+        docker_health: row.parsed("servers.docker_health")?,
         path_roots: row.json("servers.path_roots")?,
         generation: row.int("servers.generation")?,
     })
@@ -46,11 +47,25 @@ const DOCKER_SECRET: (&str, &str) = ("servers", "docker_secret");
 pub async fn save(tx: &mut Tx, server: &Server, now: kernel::Timestamp) -> Result<()> {
     let roots = serde_json::to_string(&server.path_roots).map_err(|e| StoreError::corrupt("servers.path_roots", e))?;
     tx.execute(
-        "UPDATE servers SET docker = $3, path_roots = $4, generation = generation + 1, updated_at = $5 WHERE id = $1 AND org_id = $2",
+        "UPDATE servers SET docker = $3, docker_health = 'unknown', path_roots = $4, generation = generation + 1, updated_at = $5 WHERE id = $1 AND org_id = $2",
         args![server.id, server.org, server.docker.as_deref(), roots, now],
     )
     .await?;
     events::write(tx, Change::Server, Some(server.org), server.id, now).await
+}
+
+/// Notes whether Docker answers. Of an endpoint that was changed meanwhile nothing is noted.
+pub async fn record_docker(tx: &mut Tx, server: &Server, health: kernel::Health, now: kernel::Timestamp) -> Result<()> {
+    let noted = tx
+        .execute(
+            "UPDATE servers SET docker_health = $3 WHERE id = $1 AND generation = $2 AND docker_health <> $3",
+            args![server.id, server.generation, health],
+        )
+        .await?;
+    if noted > 0 {
+        events::write(tx, Change::Server, Some(server.org), server.id, now).await?;
+    }
+    Ok(())
 }
 
 /// Seals and stores what TLS or ssh to the Docker endpoint needs, or removes it.

@@ -678,7 +678,7 @@ pub struct Clone {
 }
 impl Clone {
     async fn run(self, given: &Given) -> Result<Shown> {
-        let (_, base) = given.open().await?;
+        let (settings, base) = given.open().await?;
         let (admin, by) = (&base.admin, &base.by);
         let row = instances::show(admin, by, &self.slug).await?;
         let i = row.instance.clone();
@@ -692,7 +692,8 @@ impl Clone {
         for part in &mut random {
             admin.sources.random.fill(part);
         }
-        let pool = base.backups_pool().await?;
+        let pool = base.backups_pool(&settings).await?;
+        instances::note_copy(admin, by, &i, &self.database, "begun").await?;
         let mut last = String::new();
         let copied = pool
             .copy(std::sync::Arc::new(i.clone()), &self.database, random, &mut |progress| {
@@ -702,6 +703,7 @@ impl Clone {
                 }
             })
             .await?;
+        instances::note_copy(admin, by, &i, &self.database, "done").await?;
         let new = NewInstance {
             org,
             server: i.server_name.clone(),

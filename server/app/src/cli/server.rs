@@ -142,7 +142,10 @@ impl Server {
                 for org in orgs {
                     for server in servers::list(admin, by, &org).await? {
                         let roots: Vec<String> = server.path_roots.iter().map(|p| p.display().to_string()).collect();
-                        let docker = server.docker.clone().unwrap_or_else(|| "-".into());
+                        let docker = match &server.docker {
+                            Some(endpoint) => format!("{endpoint} ({})", server.docker_health),
+                            None => "-".into(),
+                        };
                         rows.push(vec![
                             server.name.clone(),
                             org.clone(),
@@ -167,6 +170,7 @@ fn json(server: &kernel::Server, org: &str) -> Value {
         "name": server.name,
         "org": org,
         "docker": server.docker,
+        "docker_health": server.docker.as_ref().map(|_| server.docker_health),
         "path_roots": server.path_roots,
     })
 }

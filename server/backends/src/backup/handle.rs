@@ -7,7 +7,7 @@ use secrecy::SecretSlice;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Backups, Copied, CopyRequest, Entry, Error, Format, Instance as Target, Manifest, Postgres, Recovered, Request,
+    Backups, Copied, CopyRequest, Entry, Error, Format, Instance as Target, Keep, Manifest, Postgres, Recovered, Request,
     RestoreRequest, Restored, Served, Watch, served_databases,
 };
 use crate::{
@@ -78,6 +78,35 @@ impl Pool {
         Ok(Reader { pool: self.clone(), instance, cancel })
     }
 
+    /// Ends a restore whose process is gone, for the jobs of a server: whoever asked for it may not be let in any more. Gives whether the
+    /// restored database is served; none when there is no such restore, or somebody is at it.
+    pub async fn recover(&self, instance: Arc<Instance>) -> Result<Option<bool>> {
+        let id = instance.id.to_string();
+        let read = self.reader(instance, CancellationToken::new())?;
+        let backups = read.backups()?;
+        if !backups.interrupted().await.map_err(|e| read.fault(&e))?.contains(&id) {
+            return Ok(None);
+        }
+        match read.recover().await {
+            Ok(found) => Ok(found.map(|(new, _)| new)),
+            Err(Fault::Refused(refused)) if refused.code == Code::Busy => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+    /// Deletes backups that are older than that, but never the newest good one, nor what is broken, nor snapshots of the last week. Gives
+    /// their ids.
+    pub async fn retain(&self, instance: Arc<Instance>, days: u32, now: DateTime<Utc>) -> Result<Vec<String>> {
+        let id = instance.id.to_string();
+        let read = self.reader(instance, CancellationToken::new())?;
+        let keep = Keep { days: Some(days), count: None };
+        match read.backups()?.retain(&id, keep, now).await {
+            Ok(gone) => Ok(gone),
+            // A backup is being made: tomorrow is another day.
+            Err(Error::Busy { .. }) => Ok(Vec::new()),
+            Err(error) => Err(read.fault(&error)),
+        }
+    }
+
     /// Copies an instance's database with its filestore under a new name on the same server, neutralized: no mail, no scheduled
     /// actions, no payments. For operators; nothing of the source is changed.
     pub async fn copy(
@@ -133,6 +162,15 @@ impl Reader {
             database: self.instance.database.clone(),
             filestore: None,
         })
+    }
+
+    async fn recover(&self) -> Result<Option<(bool, Recovered)>> {
+        self.pool.inner.postgres.forget(&self.instance);
+        let (backups, target) = (self.backups()?, self.target().await?);
+        let runtime = tokio::runtime::Handle::current();
+        let work = tokio::task::spawn_blocking(move || runtime.block_on(backups.recover(&target, SERVING)));
+        let found = work.await.map_err(|_| broken_off())?.map_err(|e| self.fault(&e))?;
+        Ok(found.map(|recovered| (recovered.served == Served::New, recovered)))
     }
 
     /// Newest first; those that are being made or broken too.
@@ -283,13 +321,7 @@ impl Writer {
 
     /// What became of a restore that was interrupted; goes on with it, or back. None when there was none.
     pub async fn recover(&self) -> Result<Option<(bool, Recovered)>> {
-        let read = &self.read;
-        read.pool.inner.postgres.forget(&read.instance);
-        let (backups, target) = (read.backups()?, read.target().await?);
-        let runtime = tokio::runtime::Handle::current();
-        let work = tokio::task::spawn_blocking(move || runtime.block_on(backups.recover(&target, SERVING)));
-        let found = work.await.map_err(|_| broken_off())?.map_err(|e| read.fault(&e))?;
-        Ok(found.map(|recovered| (recovered.served == Served::New, recovered)))
+        self.read.recover().await
     }
 }
 

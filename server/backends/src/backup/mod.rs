@@ -18,6 +18,8 @@ mod journal;
 mod postgres;
 mod restore;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -411,6 +411,17 @@ impl Reader {
         found.map_err(|e| self.fault(&e))
     }
 
+    /// A session of the very user whose credential the call uses: it may do no more than that.
+    pub async fn own_session(&self, user: i64) -> Result<UserSession> {
+        let container = self.container().await?;
+        let made = self.run(container.user_session(&self.instance.database, user, true, &self.limits())).await?;
+        made.map_err(|e| self.fault(&e))?.map_err(|_| {
+            refusal(Code::OdooError, "Odoo's user of this credential has no session made: it is archived, or the public user.")
+                .next("An administrator gives the instance another credential.")
+                .into()
+        })
+    }
+
     /// Ends what runs in the container when the call is cancelled: dropping the future is enough.
     async fn run<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         tokio::select! {

@@ -613,22 +613,29 @@ impl Client {
             .into())
     }
 
-    /// Fetches a page of Odoo's web client by the session: reports have no other way. `path` comes in segments. `writes` is whether
+    /// Whether the credential signs in to sessions.
+    pub(super) async fn opens_sessions(&self, deadline: Instant) -> Result<bool, Failure> {
+        self.alive()?;
+        let pass = self.gate.enter(self.concurrency.load(Ordering::Relaxed), deadline).await?;
+        Ok(self.dialect(deadline, &pass).await? == Dialect::Session)
+    }
+    /// Fetches a page of Odoo's web client by the session, or by one that is lent: reports have no other way. `path` comes in segments. `writes` is whether
     /// making the page may change something, which decides how a missing answer is told. Asked once, but for a session that has ended.
     pub(super) async fn page(
         &self,
         path: &[&str],
         query: &[(&str, &str)],
         writes: bool,
+        lent: Option<HeaderValue>,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let no_session = || {
             refusal(Code::NotConfigured, "Odoo makes reports for signed-in users alone, and this instance's credential cannot sign in.")
-                .next("An administrator stores the Odoo user's password as the credential's secret, instead of an API key (dialect auto or session).")
+                .next("An administrator stores the Odoo user's password as the credential's secret, instead of an API key (dialect auto or session); or the operator names the instance's container, in which Odoo opens a session without one.")
         };
         self.alive()?;
         let pass = self.gate.enter(self.concurrency.load(Ordering::Relaxed), deadline).await?;
-        if self.dialect(deadline, &pass).await? != Dialect::Session {
+        if lent.is_none() && self.dialect(deadline, &pass).await? != Dialect::Session {
             return Err(no_session().into());
         }
         let mut url = under(&self.urls.base, "/");
@@ -639,9 +646,10 @@ impl Client {
         // A second turn finds a session of its own, or one that another call has just made.
         for _ in 0..3 {
             let known = self.cookie.read().clone();
-            let (cookie, fresh) = match known {
-                Some(cookie) => (cookie, false),
-                None => (self.sign_in(&pass, deadline).await?.ok_or_else(no_session)?, true),
+            let (cookie, fresh) = match (&lent, known) {
+                (Some(lent), _) => (lent.clone(), true),
+                (None, Some(cookie)) => (cookie, false),
+                (None, None) => (self.sign_in(&pass, deadline).await?.ok_or_else(no_session)?, true),
             };
             let headers = Headers { cookie: Some(&cookie), ..Headers::default() };
             let answer = Self::noted(self.http.get(&url, headers, deadline).await, &pass).map_err(|e| match e {

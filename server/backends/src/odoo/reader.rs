@@ -32,8 +32,8 @@ const BISECTIONS: u32 = 24;
 
 /// Reads one instance as one credential, within one scope, until one deadline. Cheap to clone; connects when first used.
 #[derive(Clone)]
-pub struct Reader(Arc<Inner>);
-struct Inner {
+pub struct Reader(pub(super) Arc<Inner>);
+pub(super) struct Inner {
     pool: Pool,
     instance: Arc<Instance>,
     scope: Arc<Scope>,
@@ -41,6 +41,8 @@ struct Inner {
     sent: Context,
     deadline: Instant,
     client: OnceCell<Arc<Client>>,
+    /// The cookie of a session that was made for this call, where the credential opens none.
+    pub(super) lent: parking_lot::RwLock<Option<reqwest::header::HeaderValue>>,
 }
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,6 +53,11 @@ impl fmt::Debug for Reader {
     }
 }
 
+impl Inner {
+    pub(super) fn pages(&self) -> super::pages::Pages {
+        self.pool.pages()
+    }
+}
 impl Reader {
     pub(super) fn new(
         pool: Pool,
@@ -60,7 +67,16 @@ impl Reader {
         sent: Context,
         deadline: Instant,
     ) -> Self {
-        Self(Arc::new(Inner { pool, instance, scope, context, sent, deadline, client: OnceCell::new() }))
+        Self(Arc::new(Inner {
+            pool,
+            instance,
+            scope,
+            context,
+            sent,
+            deadline,
+            client: OnceCell::new(),
+            lent: parking_lot::RwLock::default(),
+        }))
     }
     pub fn instance(&self) -> &Arc<Instance> {
         &self.0.instance

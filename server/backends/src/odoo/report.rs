@@ -1,6 +1,7 @@
 //! Reports: what there is, and their pages. Odoo renders them for signed-in users alone (14 to 19, `/report/<converter>/<name>/<ids>`),
 //! so a credential that is an API key has none. Its errors are pages too: of those the sentence is read, never the traceback.
-use kernel::{Code, Fault, Refusal, refusal};
+use kernel::{Code, ExposeSecret as _, Fault, Refusal, SecretString, refusal};
+use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -137,6 +138,34 @@ impl Reader {
             _ => Wkhtmltopdf::Ok,
         })
     }
+    /// Whether the credential opens no session of its own, which reports need.
+    pub async fn needs_session(&self) -> Result<bool> {
+        if self.0.lent.read().is_some() {
+            return Ok(false);
+        }
+        match self.client().await?.opens_sessions(self.deadline()).await {
+            Ok(opens) => Ok(!opens),
+            Err(failure) => Err(self.tell(failure, MODEL, "report").await),
+        }
+    }
+    /// Gives this call a session of the credential's own user, made by other means. `session` is the cookie's value.
+    pub fn lend_session(&self, session: &SecretString) -> Result<()> {
+        let mut cookie = HeaderValue::from_str(&format!("session_id={}", session.expose_secret()))
+            .map_err(|_| Fault::failed("a session that is no cookie"))?;
+        cookie.set_sensitive(true);
+        *self.0.lent.write() = Some(cookie);
+        Ok(())
+    }
+    /// Ends the session that was lent, in Odoo too.
+    pub async fn return_session(&self) {
+        let lent = self.0.lent.write().take();
+        let session = lent.as_ref().and_then(|cookie| cookie.to_str().ok()).map(|text| SecretString::from(text.to_owned()));
+        if let Some(session) = session
+            && !self.0.pages().sign_out(self.instance(), &session).await
+        {
+            tracing::warn!(slug = %self.instance().slug, "an Odoo session that was made for a report could not be signed out");
+        }
+    }
     /// Renders a report that keeps nothing.
     pub async fn render(&self, report: &Report, ids: &[i64], converter: Converter) -> Result<Vec<u8>> {
         if report.keeps && converter == Converter::Pdf {
@@ -152,7 +181,8 @@ impl Reader {
         let joined = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
         let context = serde_json::to_string(self.sent()).map_err(|_| Fault::failed("serializing a context"))?;
         let path = ["report", converter.as_str(), &report.report_name, &joined];
-        let page = self.client().await?.page(&path, &[("context", &context)], writes, self.deadline()).await;
+        let lent = self.0.lent.read().clone();
+        let page = self.client().await?.page(&path, &[("context", &context)], writes, lent, self.deadline()).await;
         let page = match page {
             Ok(page) => page,
             Err(failure) => return Err(self.tell(failure, &report.model, "report").await),

@@ -21,6 +21,9 @@ pub struct Listed {
     /// From the instances that you may use there: `up` when one is, `down` when all are, else `unknown`.
     pub status: &'static str,
     pub instances: usize,
+    /// Whether its Docker answers: `up`, `down` or `unknown`; absent where none is set up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docker: Option<&'static str>,
     /// For operators only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -29,7 +32,7 @@ impl Answer for Servers {
     const LIST: Option<&'static str> = Some("servers");
     fn columns(&self) -> Vec<String> {
         let host = self.servers.iter().any(|s| s.host.is_some()).then_some("host");
-        ["name", "status", "instances", "id"].into_iter().chain(host).map(str::to_owned).collect()
+        ["name", "status", "instances", "docker", "id"].into_iter().chain(host).map(str::to_owned).collect()
     }
     fn affected(&self) -> Option<u64> {
         Some(self.servers.len() as u64)
@@ -52,6 +55,7 @@ impl Listed {
             name: server.name.clone(),
             status: status(&healths),
             instances: healths.len(),
+            docker: server.docker.as_ref().map(|_| server.docker_health.as_str()),
             host: server.docker.clone().filter(|_| directory.operator),
         }
     }

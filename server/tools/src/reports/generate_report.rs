@@ -229,9 +229,30 @@ impl Found {
     }
 }
 
+/// Where the credential opens no session, Odoo makes one in its container, for this call alone.
+async fn with_session<T>(cx: &ReadCx, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let odoo = cx.odoo()?;
+    // Without a container it is the rendering that says what is missing.
+    if let Ok(container) = cx.container()
+        && odoo.needs_session().await?
+    {
+        let session = Box::pin(container.own_session(odoo.user_id().await?)).await?;
+        odoo.lend_session(&session.session)?;
+        let done = work.await;
+        odoo.return_session().await;
+        return done;
+    }
+    work.await
+}
+
 impl ReadTool for Reading {
     type Answer = Rendered;
     async fn call(self, cx: &ReadCx) -> Result<Rendered> {
+        with_session(cx, Box::pin(self.rendered(cx))).await
+    }
+}
+impl Reading {
+    async fn rendered(self, cx: &ReadCx) -> Result<Rendered> {
         let (found, odoo) = (self.0, cx.odoo()?);
         let ids = found.ids();
         let mut answer = found.answer();
@@ -277,8 +298,13 @@ impl WriteTool for Keeping {
             ids: found.ids(),
         })
     }
-    /// One record at a time: what was kept is told record by record.
     async fn call(self, cx: &WriteCx) -> Result<Rendered> {
+        with_session(cx, Box::pin(self.rendered(cx))).await
+    }
+}
+impl Keeping {
+    /// One record at a time: what was kept is told record by record.
+    async fn rendered(self, cx: &WriteCx) -> Result<Rendered> {
         let (found, odoo) = (self.0, cx.odoo()?);
         let mut answer = found.answer();
         answer.kept = true;
