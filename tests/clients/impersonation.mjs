@@ -44,6 +44,7 @@ try {
     () =>
       new Promise((resolve) => {
         const socket = new WebSocket(location.origin.replace("http", "ws") + "/websocket");
+        window.ended = new Promise((closed) => (socket.onclose = () => closed("closed")));
         socket.onopen = () => resolve("open");
         socket.onerror = () => resolve("none");
         setTimeout(() => resolve("silent"), 10000);
@@ -52,8 +53,10 @@ try {
   const second = await context.newPage();
   await second.goto(link);
   seen.again = await second.locator("h1").innerText();
-  await page.goto(new URL("/web/session/logout", page.url()).href);
-  seen.left = await page.locator("h1").innerText();
+  // Leaving in one tab ends what the other holds open.
+  await second.goto(new URL("/web/session/logout", page.url()).href);
+  seen.left = await second.locator("h1").innerText();
+  seen.ended = await page.evaluate(() => Promise.race([window.ended, new Promise((late) => setTimeout(() => late("still open"), 15000))]));
   console.log(JSON.stringify(seen));
 } finally {
   await browser.close();

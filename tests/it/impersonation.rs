@@ -496,6 +496,7 @@ mod checks {
         assert_eq!(seen["uid"], w.clerk, "{seen}");
         assert!(seen["again"].as_str().unwrap().contains("already used"), "{seen}");
         assert!(seen["left"].as_str().unwrap().contains("You left Odoo"), "{seen}");
+        assert_eq!(seen["ended"], "closed", "{seen}");
         assert_eq!(seen["websocket"], if w.odoo.version >= 16 { "open" } else { "none" }, "{seen}");
     }
 }

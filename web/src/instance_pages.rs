@@ -1,6 +1,6 @@
 //! The host names of instances: `{slug}.{proxy_domain}`. Whoever has the cookie of a visit is passed on to Odoo as the visit's user;
 //! everybody else gets a page that says how to come in. Nothing of ocore's own is served here but its style.
-use std::{io, net::IpAddr, sync::Arc};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use admin::impersonations::{Ask, Closed, Connection, ENTER, Gone, Visit, Visits, closed};
 use axum::{
@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::Response,
 };
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use hyper_util::rt::TokioIo;
 use kernel::{Code, ExposeSecret as _, Refusal};
 
@@ -21,6 +21,8 @@ use crate::{
     strings::instance_pages as s,
 };
 
+/// How often a request that lasts looks whether its visit goes on.
+const LOOK: Duration = Duration::from_secs(5);
 /// The cookie of a visit, without `__Host-`.
 const VISIT: &str = "ocore-visit";
 
@@ -65,7 +67,21 @@ pub async fn answer(site: Arc<Site>, slug: String, address: IpAddr, request: Req
     if !same_site(visits, &slug, &request) {
         return problem(Kind::Stale);
     }
-    pass(visits, &visit, address, request).await
+    let over = || until_over(Arc::clone(visits), slug.clone(), text.clone(), address);
+    tokio::select! {
+        response = pass(visits, &visit, address, request, &over) => response,
+        () = over() => leave(self::over(&Gone::Ended, None), secure),
+    }
+}
+
+/// Returns when the visit is no more: what is open then, polls and WebSockets too, ends with it.
+async fn until_over(visits: Arc<Visits>, slug: String, cookie: String, address: IpAddr) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if !matches!(visits.visit(&slug, &cookie, address).await, Ok(Ok(_))) {
+            return;
+        }
+    }
 }
 
 /// What another site has this browser send does not count as the visitor's: Odoo trusts its session's cookie.
@@ -136,7 +152,13 @@ fn unreachable(why: &Refusal) -> Response {
     page(status, &view, None)
 }
 
-async fn pass(visits: &Visits, visit: &Visit, address: IpAddr, mut request: Request) -> Response {
+async fn pass<F: Future<Output = ()> + Send + 'static>(
+    visits: &Visits,
+    visit: &Visit,
+    address: IpAddr,
+    mut request: Request,
+    over: &(impl Fn() -> F + Sync),
+) -> Response {
     let upgraded = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let ask = Ask {
@@ -151,9 +173,9 @@ async fn pass(visits: &Visits, visit: &Visit, address: IpAddr, mut request: Requ
         Err(fault) => return failed(&fault),
     };
     if let (Some(connection), Some(upgraded)) = (passed.connection, upgraded) {
-        tokio::spawn(join(upgraded, connection));
+        tokio::spawn(join(upgraded, connection, over()));
     }
-    let mut response = Response::new(Body::from_stream(passed.body));
+    let mut response = Response::new(Body::from_stream(passed.body.take_until(Box::pin(over()))));
     *response.status_mut() = passed.status;
     *response.headers_mut() = passed.headers;
     // A page of one visit is nothing for the next one's browser to find in a shared cache.
@@ -163,10 +185,13 @@ async fn pass(visits: &Visits, visit: &Visit, address: IpAddr, mut request: Requ
 fn target(uri: &Uri) -> String {
     uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
 }
-/// Carries both ways until one end closes.
-async fn join(upgraded: hyper::upgrade::OnUpgrade, mut connection: Connection) {
+/// Carries both ways until one end closes, or the visit is over.
+async fn join(upgraded: hyper::upgrade::OnUpgrade, mut connection: Connection, over: impl Future<Output = ()>) {
     if let Ok(upgraded) = upgraded.await {
         let mut browser = TokioIo::new(upgraded);
-        tokio::io::copy_bidirectional(&mut browser, &mut connection).await.ok();
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut browser, &mut connection) => {}
+            () = over => {}
+        }
     }
 }

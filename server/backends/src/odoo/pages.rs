@@ -154,7 +154,8 @@ impl Pages {
                 }
             } else if name == header::LOCATION || name == header::REFRESH {
                 headers.append(name.clone(), rebased(name, value, &there, origin));
-            } else if !HOP.contains(name) && !named.contains(name) {
+            } else if !HOP.contains(name) && !named.contains(name) && name != header::ALT_SVC {
+                // Another way to the same place would lead past ocore.
                 headers.append(name.clone(), value.clone());
             }
         }
