@@ -127,3 +127,52 @@ fn there_and_back_19() {
 fn there_and_back_14() {
     there_and_back(14);
 }
+
+/// A copy to let an assistant loose on: whole, harmless, an instance of its own, and nothing of the original is changed.
+fn a_copy(version: u16) {
+    let Some(odoo) = Odoo::fresh(version, "clone-from") else { return };
+    let folder = tempfile::tempdir_in("/var/tmp").expect("a folder");
+    let mut ocore = Ocore::new();
+    ocore.instance("dev", &odoo, &[]).ok();
+    equip(&ocore, &odoo, folder.path());
+    let database = format!("{}_copy", odoo.database);
+    let copy = Odoo { database: database.clone(), ..odoo.clone() };
+    let _ = crate::harness::stack(&["drop", &version.to_string(), &database]);
+    odoo.sql("UPDATE ir_cron SET active = true");
+    let crons = |of: &Odoo| of.sql("SELECT count(*) FROM ir_cron WHERE active").trim().parse::<i64>().expect("a number");
+    let uuid = |of: &Odoo| of.sql("SELECT value FROM ir_config_parameter WHERE key = 'database.uuid'");
+    let people = |of: &Odoo| of.sql("SELECT count(*), max(id) FROM res_partner");
+    let before = (crons(&odoo), uuid(&odoo), people(&odoo));
+
+    let taken = ocore.cli(&["instance", "clone", "dev", "dev", "--database", &database], "");
+    assert!(taken.code != 0 && taken.stderr.contains("already"), "{taken:?}");
+    let made = ocore.cli(&["--json", "instance", "clone", "dev", "play", "--database", &database], "").ok();
+    assert_eq!(made.json()["environment"], "development", "{made:?}");
+    assert_eq!(people(&copy), before.2);
+    assert!(crons(&copy) <= 1 && before.0 > 3, "of {} scheduled actions {} are active", before.0, crons(&copy));
+    assert_ne!(uuid(&copy), before.1);
+    assert_eq!((crons(&odoo), uuid(&odoo), people(&odoo)), before, "nothing of the original is changed");
+    // A second one under that name is refused, and what is there stays.
+    let again = ocore.cli(&["instance", "clone", "dev", "other", "--database", &database], "");
+    assert!(again.code != 0, "{again:?}");
+    assert_eq!(people(&copy), before.2);
+
+    let mcp = ocore.serve().key(&[]).on(version);
+    run(async {
+        mcp.call("play_write", json!({"model": "res.partner", "ids": [1], "values": {"name": "Only in the copy"}})).await.ok();
+        let read = mcp.call("dev_read", json!({"model": "res.partner", "ids": [1], "fields": ["name"]})).await.ok();
+        assert!(!read.to_string().contains("Only in the copy"), "{read}");
+    });
+    let log = ocore.cli(&["--json", "audit", "log", "--org", "acme", "--limit", "50"], "").ok().stdout;
+    assert!(log.matches("instance.clone").count() == 3, "two begun, one done: {log}");
+    ocore.stop("TERM");
+    let _ = crate::harness::stack(&["drop", &version.to_string(), &database]);
+}
+#[test]
+fn a_copy_19() {
+    a_copy(19);
+}
+#[test]
+fn a_copy_14() {
+    a_copy(14);
+}

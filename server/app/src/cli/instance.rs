@@ -479,7 +479,14 @@ impl Update {
             (_, true, Some(until)) => format!("writes are on until {}.", time_text(until)),
             (_, false, _) => "writes are off.".to_owned(),
         };
-        Ok(Shown::new(format!("{slug}: {what}"), json(&row)))
+        // The logins of ocore's own belong to the database that the old address led to.
+        let had = |of: &kernel::Instance| of.host.postgres.as_ref().is_some_and(|p| p.reader || p.writer);
+        let lost = if had(&old.instance) && !had(i) {
+            format!(" ocore's own SQL logins were for the address before: make new ones with ocore instance sql-role {slug}")
+        } else {
+            String::new()
+        };
+        Ok(Shown::new(format!("{slug}: {what}{lost}"), json(&row)))
     }
 }
 
