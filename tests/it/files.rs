@@ -160,7 +160,7 @@ mod checks {
         let at = "custom/shop/models/shop.py";
         let file = || std::fs::read_to_string(addons.path("shop/models/shop.py")).unwrap_or_default();
         let first = file();
-        let undo = |path: &str| json!({"path": path, "mode": "undo"});
+        let undo = |path: &str| json!({"path": path, "mode": "undo", "confirm": true});
         refused(&mcp.call("dev_file_write", undo(at)).await, &["not_found"]);
 
         // The last change first, then the one before it; what was changed since is left alone.
@@ -168,6 +168,8 @@ mod checks {
             let done = mcp.call("dev_file_write", json!({"path": at, "mode": "full_content", "content": text})).await.ok();
             assert!(done["notes"].to_string().contains("mode undo"), "{done}");
         }
+        let asked = mcp.call("dev_file_write", json!({"path": at, "mode": "undo"})).await;
+        refused(&asked, &["confirm_required"]);
         let mut plan = undo(at);
         plan["dry_run"] = json!(true);
         let plan = mcp.call("dev_file_write", plan).await.ok();
@@ -196,6 +198,8 @@ mod checks {
         assert_eq!(std::fs::read_to_string(addons.path("shop/data/moved.txt")).unwrap(), "new");
         mcp.call("dev_file_write", undo("custom/shop/data/moved.txt")).await.ok();
         assert!(addons.path("shop/data/new.txt").exists() && !addons.path("shop/data/moved.txt").exists());
+        let writer = ocore.key(&["--tools-allow", "file_write"]);
+        refused(&writer.call("dev_file_write", undo("custom/shop/data/new.txt")).await, &["permission_denied"]);
         mcp.call("dev_file_write", undo("custom/shop/data/new.txt")).await.ok();
         assert!(!addons.path("shop/data").exists(), "the folder that was made for it is gone too");
 

@@ -295,6 +295,38 @@ mod checks {
         let kinds: Vec<&str> = did.iter().filter_map(|row| row["detail"]["what"].as_str()).collect();
         assert_eq!(kinds, ["res.partner.write", "res.partner.create"], "newest first: {did:?}");
 
+        // Odoo goes by the body, and so does the log; by another method or with names twice nothing passes untold.
+        let copy = json!({"model": "res.partner", "method": "copy", "args": [[partner]], "kwargs": {}});
+        let (_, answer) = ann.json("/web/dataset/call_kw/res.partner/read", copy.clone()).await;
+        assert!(answer["result"].is_number() || answer["result"].is_array(), "{answer}");
+        assert_eq!(w.logged("impersonation.did")[0]["detail"]["what"], "res.partner.copy");
+        let twice = r#"{"jsonrpc": "2.0", "params": {"model": "res.partner", "method": "read", "method": "name_search", "args": [], "kwargs": {}}}"#;
+        let (url, origin) = (ann.dev("/web/dataset/call_kw/res.partner/read"), ann.dev(""));
+        let json_type = [("content-type", "application/json"), ("origin", origin.as_str())];
+        ann.send(Method::POST, &url, &json_type, Some(twice.into())).await;
+        assert_eq!(w.logged("impersonation.did")[0]["detail"]["what"], "web.dataset.call");
+        let body = json!({"jsonrpc": "2.0", "params": copy}).to_string();
+        let looked = ann.send(Method::GET, &url, &json_type, Some(body)).await;
+        assert_eq!(looked.status, StatusCode::BAD_REQUEST, "{}", looked.text);
+        // Neither another database nor another session by the back door, and nothing that a sibling's page loads.
+        for path in ["/web?db=postgres", "/odoo?a=1&%64b=x", "/web?session_id=0"] {
+            assert_eq!(ann.get(&ann.dev(path)).await.status, StatusCode::BAD_REQUEST, "{path}");
+        }
+        assert_eq!(
+            ann.send(Method::POST, &ann.dev("/web"), &json_type, Some("db=x".into())).await.status,
+            StatusCode::BAD_REQUEST
+        );
+        for headers in
+            [[("x-openerp-session-id", "0"), ("x_odoo_database", "postgres")], [("x_forwarded_host", "evil.example"), ("a", "b")]]
+        {
+            let page = ann.send(Method::GET, &landing, &headers, None).await;
+            assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        }
+        let loaded = [("sec-fetch-site", "same-site"), ("sec-fetch-mode", "no-cors")];
+        let page = ann.send(Method::GET, &ann.dev("/web/session/logout"), &loaded, None).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN);
+        assert_eq!(ann.uid().await, (StatusCode::OK, json!(w.clerk)), "the visit goes on");
+
         // What is closed at this host name, and pages of other sites.
         for path in [
             "/web/database/manager",

@@ -2,7 +2,7 @@
 //! everybody else gets a page that says how to come in. Nothing of ocore's own is served here but its style.
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
-use admin::impersonations::{Ask, Closed, Connection, ENTER, Gone, Visit, Visits, closed};
+use admin::impersonations::{Ask, Closed, Connection, ENTER, Gone, Visit, Visits, closed, looked_at, names_another};
 use axum::{
     body::Body,
     extract::Request,
@@ -51,9 +51,17 @@ pub async fn answer(site: Arc<Site>, slug: String, address: IpAddr, request: Req
     };
     let visit = match visits.visit(&slug, &text, address).await {
         Ok(Ok(visit)) => visit,
+        Ok(Err(Gone::Refused(why))) if why.code == Code::Unreachable => return problem(Kind::Unavailable),
         Ok(Err(gone)) => return leave(over(&gone, None), secure),
         Err(fault) => return failed(&fault),
     };
+    if !same_site(visits, &slug, &request) {
+        return problem(Kind::Stale);
+    }
+    let only_looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    if request.uri().query().is_some_and(names_another) || (looked_at(path) && !only_looks) {
+        return problem(Kind::Malformed);
+    }
     match closed(path) {
         None => {}
         Some(Closed::SignOut) => {
@@ -63,9 +71,6 @@ pub async fn answer(site: Arc<Site>, slug: String, address: IpAddr, request: Req
             };
         }
         Some(what) => return shut(what),
-    }
-    if !same_site(visits, &slug, &request) {
-        return problem(Kind::Stale);
     }
     let over = || until_over(Arc::clone(visits), slug.clone(), text.clone(), address);
     tokio::select! {
@@ -78,8 +83,11 @@ pub async fn answer(site: Arc<Site>, slug: String, address: IpAddr, request: Req
 async fn until_over(visits: Arc<Visits>, slug: String, cookie: String, address: IpAddr) {
     loop {
         tokio::time::sleep(LOOK).await;
-        if !matches!(visits.visit(&slug, &cookie, address).await, Ok(Ok(_))) {
-            return;
+        match visits.visit(&slug, &cookie, address).await {
+            Ok(Err(Gone::Refused(why))) if why.code == Code::Unreachable => {}
+            Ok(Err(_)) => return,
+            // A store that does not answer ends nothing.
+            Ok(Ok(_)) | Err(_) => {}
         }
     }
 }
@@ -87,6 +95,11 @@ async fn until_over(visits: Arc<Visits>, slug: String, cookie: String, address: 
 /// What another site has this browser send does not count as the visitor's: Odoo trusts its session's cookie.
 fn same_site(visits: &Visits, slug: &str, request: &Request) -> bool {
     let own = visits.places().origin(slug);
+    let says = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    // The host names of other instances are the same site to browsers, and what their pages load brings the cookie along.
+    if matches!(says("sec-fetch-site"), "same-site" | "cross-site") && says("sec-fetch-mode") != "navigate" {
+        return false;
+    }
     match request.headers().get(header::ORIGIN) {
         Some(origin) => origin.as_bytes() == own.as_bytes(),
         None => matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS),
@@ -169,6 +182,7 @@ async fn pass<F: Future<Output = ()> + Send + 'static>(
     };
     let passed = match visits.pass(visit, ask, address).await {
         Ok(Ok(passed)) => passed,
+        Ok(Err(refused)) if refused.code == Code::InvalidArgument => return problem(Kind::Malformed),
         Ok(Err(refused)) => return unreachable(&refused),
         Err(fault) => return failed(&fault),
     };

@@ -7,12 +7,14 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::{StreamExt as _, stream};
 use identity::{Keys, Signed};
 use kernel::{
     Code, ExposeSecret as _, Facts, ImpersonationId, Instance, Refusal, Role, SecretString, SessionId, TimeDelta, Timestamp,
     policy, refusal, time_text,
 };
 use parking_lot::Mutex;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{
     audit_log::{self, Target, Who},
@@ -23,7 +25,7 @@ use store::{
 use tokio::sync::RwLock;
 use url::Url;
 
-pub use backends::odoo::pages::{Ask, Body, Closed, Connection, Page, Pages, closed};
+pub use backends::odoo::pages::{Ask, Body, Closed, Connection, Page, Pages, closed, looked_at, names_another};
 
 use crate::{Admin, By, orgs, target};
 
@@ -227,12 +229,20 @@ impl Visits {
 
     /// Takes what [`Visits::open`] gave, once. Gives the cookie of the visit and the page that it begins at.
     pub async fn enter(&self, slug: &str, handoff: &str, address: IpAddr) -> Result<Option<(SecretString, String)>> {
+        // Anybody may ask: only what is there takes the store's writer.
+        if !impersonations::is_handoff(&self.admin.db, handoff).await? {
+            return Ok(None);
+        }
         let mut tx = self.admin.begin().await?;
         let Some((found, cookie)) = impersonations::enter(&mut tx, handoff, &self.admin.sources).await? else { return Ok(None) };
         // One for another host name is spent, and opens nothing.
         let here = self.stands(&found, address).is_ok_and(|instance| &*instance.slug == slug);
         tx.commit().await?;
-        Ok(here.then_some((cookie, found.landing)))
+        if !here {
+            self.end(&found, "opened at the wrong host name, or no longer permitted", None).await?;
+            return Ok(None);
+        }
+        Ok(Some((cookie, found.landing)))
     }
 
     /// The visit of a cookie at an instance's host name.
@@ -250,11 +260,12 @@ impl Visits {
                     let old = self.known.lock().get(&key).map(|(old, _)| Arc::clone(old));
                     let visit = match old {
                         // What is known of its changes goes on; its session may have been renewed on another node.
-                        Some(old) => {
+                        Some(old) if Arc::ptr_eq(&old.instance, &fresh.instance) => {
                             *old.session.write().await = fresh.session.read().await.clone();
                             old
                         }
-                        None => fresh,
+                        // The instance was changed, and may be elsewhere now.
+                        _ => fresh,
                     };
                     let mut known = self.known.lock();
                     if known.len() >= VISITS {
@@ -277,6 +288,10 @@ impl Visits {
             return Ok(Err(Gone::NotYours));
         }
         if let Err(refused) = self.stands(&visit.of, address) {
+            if refused.code == Code::Unreachable {
+                // Nobody can be verified at the moment: that ends nothing.
+                return Ok(Err(Gone::Refused(refused)));
+            }
             self.end(&visit.of, &refused.message, None).await?;
             return Ok(Err(Gone::Refused(refused)));
         }
@@ -288,7 +303,9 @@ impl Visits {
         let instance = match self.stands(&of, address) {
             Ok(instance) => instance,
             Err(refused) => {
-                self.end(&of, &refused.message, None).await?;
+                if refused.code != Code::Unreachable {
+                    self.end(&of, &refused.message, None).await?;
+                }
                 return Ok(Err(Gone::Refused(refused)));
             }
         };
@@ -299,15 +316,17 @@ impl Visits {
     ///
     /// # Errors
     /// The inner one is about the instance; nothing is passed on when the row cannot be written.
-    pub async fn pass(&self, visit: &Visit, ask: Ask, address: IpAddr) -> Result<Result<Page, Refusal>> {
-        if let Some(kind) = change(&ask) {
-            let new = {
+    pub async fn pass(&self, visit: &Visit, mut ask: Ask, address: IpAddr) -> Result<Result<Page, Refusal>> {
+        if let Some(kind) = change(&mut ask).await {
+            let known = visit.told.lock().contains(&kind);
+            if !known {
+                // Two at once may write it twice; one that breaks off leaves it to the next.
+                self.did(visit, &kind, address).await?;
                 let mut told = visit.told.lock();
-                told.len() < KINDS && told.insert(kind.clone())
-            };
-            if new && let Err(fault) = self.did(visit, &kind, address).await {
-                visit.told.lock().remove(&kind);
-                return Err(fault);
+                // Beyond that each has a row.
+                if told.len() < KINDS {
+                    told.insert(kind);
+                }
             }
         }
         let session = visit.session.read().await.clone();
@@ -320,12 +339,29 @@ impl Visits {
         if let Some(renewed) = &page.renewed
             && renewed.expose_secret() != session.expose_secret()
         {
-            *visit.session.write().await = renewed.clone();
-            let mut tx = self.admin.db.begin().await?;
-            impersonations::renew(&mut tx, &self.admin.vault, visit.of.id, renewed).await?;
-            tx.commit().await?;
+            let mut current = visit.session.write().await;
+            // Of several at once the first renewal counts; what came with an older session is nobody's.
+            if current.expose_secret() == session.expose_secret() {
+                *current = renewed.clone();
+                drop(current);
+                self.keep(visit.of.id, renewed.clone());
+            }
         }
         Ok(Ok(page))
+    }
+    /// Stores a renewed session, also when the browser has gone meanwhile.
+    fn keep(&self, id: ImpersonationId, session: SecretString) {
+        let admin = self.admin.clone();
+        tokio::spawn(async move {
+            let stored = async {
+                let mut tx = admin.db.begin().await?;
+                impersonations::renew(&mut tx, &admin.vault, id, &session).await?;
+                tx.commit().await
+            };
+            if let Err(error) = stored.await {
+                tracing::error!(error = &error as &dyn std::error::Error, "a renewed session of a visit could not be stored");
+            }
+        });
     }
     async fn did(&self, visit: &Visit, kind: &str, address: IpAddr) -> Result<()> {
         let owner = users::find(&self.admin.db, visit.of.user).await?;
@@ -370,7 +406,10 @@ impl Visits {
     pub async fn sweep(&self) -> Result<()> {
         for of in impersonations::due(&self.admin.db, self.admin.sources.now()).await? {
             let why = if of.opened_at.is_some() { "its hour was over" } else { "the link was not opened in time" };
-            self.end(&of, why, None).await?;
+            // One that cannot be ended must not keep the others.
+            if let Err(fault) = self.end(&of, why, None).await {
+                tracing::error!(id = %of.id, ?fault, "a visit that is over could not be ended");
+            }
         }
         Ok(())
     }
@@ -436,17 +475,36 @@ const READS: [&str; 38] = [
     "web_resequence_info",
     "get_field_translations",
 ];
+/// The most of a call's body that is read to tell what it calls.
+const READ: usize = 1 << 20;
+
+/// What a call of the web client is: Odoo goes by the body, and not by the model and method that its path names as well.
+#[derive(Deserialize)]
+struct Called {
+    params: Params,
+}
+#[derive(Deserialize)]
+struct Params {
+    model: String,
+    method: String,
+}
+
 /// Of a request that may change something, what the log calls it: the model and method, or the path without numbers. None for reads.
-fn change(ask: &Ask) -> Option<String> {
+async fn change(ask: &mut Ask) -> Option<String> {
     if matches!(ask.method.as_str(), "GET" | "HEAD" | "OPTIONS") {
         return None;
     }
-    let path = ask.target.split('?').next().unwrap_or_default();
+    let path = ask.target.split('?').next().unwrap_or_default().to_owned();
     let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
     let kind = match segments.as_slice() {
-        ["web", "dataset", "call_kw" | "call_button", _, method, ..] if READS.contains(method) => return None,
-        ["web", "dataset", "call_kw" | "call_button", model, method, ..] => format!("{model}.{method}"),
-        ["web", "action" | "webclient" | "assets" | "bundle" | "view", ..]
+        ["web", "dataset", "call_kw" | "call_button", ..] => match called(ask).await {
+            Some(Params { method, .. }) if READS.contains(&method.as_str()) => return None,
+            Some(Params { model, method }) => format!("{model}.{method}"),
+            // Too large, or not as the web client writes it.
+            None => "web.dataset.call".to_owned(),
+        },
+        ["web", "action", "load" | "load_breadcrumbs"]
+        | ["web", "webclient" | "assets" | "bundle", ..]
         | ["web", "dataset", "search_read"]
         | ["web", "session", "get_session_info" | "check" | "modules"]
         | ["longpolling" | "websocket" | "bus", ..] => return None,
@@ -457,6 +515,26 @@ fn change(ask: &Ask) -> Option<String> {
             .fold(String::new(), |path, segment| path + "/" + segment),
     };
     Some(kind.chars().filter(|c| !c.is_control()).take(120).collect())
+}
+/// Reads the body as far as it takes, and puts it back. A name that is there twice makes it unreadable: who reads the last is fooled.
+async fn called(ask: &mut Ask) -> Option<Params> {
+    let mut rest = std::mem::replace(&mut ask.body, Box::pin(stream::empty()));
+    let (mut taken, mut size, mut whole) = (Vec::new(), 0, true);
+    while let Some(part) = rest.next().await {
+        size += part.as_ref().map_or(0, bytes::Bytes::len);
+        whole = part.is_ok();
+        taken.push(part);
+        if size > READ || !whole {
+            whole = false;
+            break;
+        }
+    }
+    let bytes: Vec<u8> = taken.iter().flatten().flat_map(|part| part.iter().copied()).collect();
+    ask.body = Box::pin(stream::iter(taken).chain(rest));
+    if !whole {
+        return None;
+    }
+    serde_json::from_slice::<Called>(&bytes).ok().map(|called| called.params)
 }
 
 /// A link or visit, for lists.

@@ -223,6 +223,15 @@ pub async fn open(tx: &mut Tx, id: ImpersonationId, sources: &Sources) -> Result
     Ok((opened > 0).then_some(token.text))
 }
 
+/// Whether that is the text of [`open`] of a link that waits for its browser.
+pub async fn is_handoff(on: impl Into<On<'_>>, handoff: &str) -> Result<bool> {
+    if handoff.len() != PREFIX.len() + 64 || !handoff.starts_with(PREFIX) {
+        return Ok(false);
+    }
+    let sql = "SELECT 1 AS one FROM impersonations WHERE handoff_hash = $1 AND ended_at IS NULL";
+    Ok(on.into().fetch_optional(sql, args![hash(handoff)]).await?.is_some())
+}
+
 /// Takes the text of [`open`], once. Gives the visit and the text of its cookie.
 pub async fn enter(tx: &mut Tx, handoff: &str, sources: &Sources) -> Result<Option<(Impersonation, SecretString)>> {
     let (now, token) = (sources.now(), Token::new(sources));
@@ -274,7 +283,8 @@ pub async fn end(tx: &mut Tx, vault: &Vault, id: ImpersonationId, why: &str, now
 
 /// Links that nobody opened in time, and visits whose hour is over.
 pub async fn due(on: impl Into<On<'_>>, now: Timestamp) -> Result<Vec<Impersonation>> {
-    let sql = "SELECT * FROM impersonations WHERE ended_at IS NULL AND ((opened_at IS NULL AND link_until <= $1) OR ends_at <= $1) \
+    let sql = "SELECT * FROM impersonations WHERE ended_at IS NULL AND ((opened_at IS NULL AND link_until <= $1) OR ends_at <= $1 \
+               OR (visit_hash IS NULL AND handoff_until <= $1)) \
                ORDER BY id LIMIT 100";
     on.into().fetch_all(sql, args![now]).await?.iter().map(read).collect()
 }

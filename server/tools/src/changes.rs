@@ -77,8 +77,22 @@ pub async fn last(cx: &ReadCx, path: &str) -> Result<(Kept, Undo), Fault> {
             .next("Kept are the last 50 changes of an instance, for 7 days, by the path that the change answered with.")
             .into());
     };
-    let undo =
+    let undo: Undo =
         serde_json::from_str(kept.content.expose_secret()).map_err(|_| Fault::failed("a kept change that cannot be read"))?;
+    let takes = match undo.kind {
+        ChangeKind::Created | ChangeKind::DirectoryCreated => "file_delete",
+        ChangeKind::Deleted | ChangeKind::DirectoryDeleted => "file_create",
+        ChangeKind::Renamed => "file_move",
+        ChangeKind::Written => "file_write",
+    };
+    if !cx.may_call(takes) {
+        return Err(refusal(
+            Code::PermissionDenied,
+            format!("Taking this change back is what {takes} does, which this key may not call."),
+        )
+        .next("Ask an administrator of your organization for a key that permits it.")
+        .into());
+    }
     Ok((kept, undo))
 }
 

@@ -64,7 +64,7 @@ const HOP: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 /// What a stranger could claim of where a request comes from, or what is ocore's own.
-const DROPPED: [&str; 10] = [
+const DROPPED: [&str; 11] = [
     "host",
     "cookie",
     "authorization",
@@ -74,6 +74,8 @@ const DROPPED: [&str; 10] = [
     "x-forwarded-proto",
     "x-real-ip",
     "x-odoo-database",
+    // 14 takes a session from it before the cookie's.
+    "x-openerp-session-id",
     "accept-encoding",
 ];
 /// The name of Odoo's session cookie (14 to 19).
@@ -111,11 +113,18 @@ impl Pages {
             .filter(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket") && ask.method == Method::GET)
             .cloned();
 
-        let bodied = ask.headers.contains_key(header::CONTENT_LENGTH) || ask.headers.contains_key(header::TRANSFER_ENCODING);
+        let length = ask.headers.get(header::CONTENT_LENGTH);
+        let bodied = length.is_some_and(|length| length != "0") || ask.headers.contains_key(header::TRANSFER_ENCODING);
+        // Odoo runs JSON routes by whatever method, and a body that is announced and not sent would eat the next request.
+        if bodied && matches!(ask.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+            return Err(refusal(Code::InvalidArgument, "A request that only looks has no body."));
+        }
         let mut request = Request::new(ask.method, url);
         let named = connection_names(&ask.headers);
         for (name, value) in &ask.headers {
-            if !HOP.contains(name) && !DROPPED.contains(&name.as_str()) && !named.contains(name) {
+            // WSGI servers read an underscore as a hyphen: such a name could be one of those that are dropped.
+            let passed = !HOP.contains(name) && !DROPPED.contains(&name.as_str()) && !name.as_str().contains('_');
+            if passed && !named.contains(name) && (bodied || name != header::CONTENT_LENGTH) {
                 request.headers_mut().append(name.clone(), rebased(name, value, origin, &there));
             }
         }
@@ -152,10 +161,13 @@ impl Pages {
                     }
                     Cookie::Other(..) | Cookie::Unreadable => {}
                 }
+            } else if name == header::LOCATION
+                && let Some(moved) = value.to_str().ok().and_then(|text| at_home(text, base, origin))
+            {
+                headers.append(name.clone(), moved);
             } else if name == header::LOCATION || name == header::REFRESH {
                 headers.append(name.clone(), rebased(name, value, &there, origin));
-            } else if !HOP.contains(name) && !named.contains(name) && name != header::ALT_SVC {
-                // Another way to the same place would lead past ocore.
+            } else if !HOP.contains(name) && !named.contains(name) && !commands(name.as_str()) {
                 headers.append(name.clone(), value.clone());
             }
         }
@@ -199,6 +211,11 @@ impl Http {
     }
 }
 
+/// Headers by which an answer would lead past ocore, or have a proxy in front of it give out files of its own.
+fn commands(name: &str) -> bool {
+    name == "alt-svc" || name == "x-sendfile" || name == "x-lighttpd-send-file" || name.starts_with("x-accel-")
+}
+
 /// Headers that `Connection` names, which are then the connection's own too.
 fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
     let lines = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
@@ -232,6 +249,17 @@ fn rebased(name: &HeaderName, value: &HeaderValue, from: &str, to: &str) -> Head
     HeaderValue::from_str(&format!("{before}{to}{rest}")).unwrap_or_else(|_| value.clone())
 }
 
+/// A redirect to the instance itself, as its address at ocore: also where only the scheme differs, as an Odoo behind TLS writes it.
+fn at_home(location: &str, base: &Url, origin: &str) -> Option<HeaderValue> {
+    let url = base.join(location).ok().filter(|_| location.contains("//"))?;
+    if url.host() != base.host() || url.port() != base.port() || !matches!(url.scheme(), "http" | "https") {
+        return None;
+    }
+    let fragment = url.fragment().map(|fragment| format!("#{fragment}")).unwrap_or_default();
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    HeaderValue::from_str(&format!("{origin}{}{query}{fragment}", url.path())).ok()
+}
+
 enum Cookie {
     /// The session's; none when it is taken away.
     Session(Option<SecretString>),
@@ -243,7 +271,9 @@ fn set_cookie(value: &HeaderValue) -> Cookie {
     let Ok(text) = value.to_str() else { return Cookie::Unreadable };
     let mut parts = text.split(';');
     let pair = parts.next().unwrap_or_default().trim();
-    let Some((name, content)) = pair.split_once('=') else { return Cookie::Unreadable };
+    let Some((name, content)) = pair.split_once('=').filter(|(name, _)| !name.trim().is_empty()) else {
+        return Cookie::Unreadable;
+    };
     if name.trim() == SESSION {
         return Cookie::Session((!content.is_empty()).then(|| pair.to_owned().into()));
     }
@@ -267,6 +297,19 @@ pub enum Closed {
     Ambiguous,
 }
 
+/// Whether a query names another database or session, which Odoo would go by before the visit's own.
+pub fn names_another(query: &str) -> bool {
+    let mut names = query.split(['&', ';']).map(|pair| pair.split('=').next().unwrap_or_default().replace('+', " "));
+    names.any(|name| decoded(&name).is_none_or(|name| matches!(name.trim(), "db" | "session_id")))
+}
+/// Whether a page takes the database that a posted form names: those are looked at, never posted to.
+pub fn looked_at(path: &str) -> bool {
+    let decoded = decoded(path).unwrap_or_default();
+    let segments: Vec<&str> = decoded.split('/').filter(|s| !s.is_empty()).collect();
+    let page = |segments: &[&str]| matches!(segments, ["web"] | ["odoo" | "scoped_app", ..]);
+    page(&segments) || segments.split_first().is_some_and(|(_, rest)| page(rest))
+}
+
 /// Whether a path is not passed on. `path` is as it was sent, without the query. Odoo decodes it, folds slashes together and takes a
 /// language in front of it away; whatever it could read it as is looked at.
 pub fn closed(path: &str) -> Option<Closed> {
@@ -285,10 +328,8 @@ fn closed_once(decoded: &str) -> Option<Closed> {
     }
     let lower: Vec<String> = segments.iter().map(|s| s.to_lowercase()).collect();
     let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
-    let after_language = match lower.split_first() {
-        Some((first, rest)) if language(first) => Some(rest),
-        _ => None,
-    };
+    // A language may stand in front, and is called what its website calls it.
+    let after_language = lower.split_first().map(|(_, rest)| rest);
     std::iter::once(lower.as_slice()).chain(after_language).find_map(closed_route)
 }
 fn closed_route(segments: &[&str]) -> Option<Closed> {
@@ -296,19 +337,15 @@ fn closed_route(segments: &[&str]) -> Option<Closed> {
         ["web", "database", ..] => Some(Closed::Databases),
         ["jsonrpc" | "xmlrpc" | "jsonrpc2" | "doc-bearer", ..] | ["json", "2", ..] => Some(Closed::Rpc),
         ["web", "session", "logout" | "destroy"] => Some(Closed::SignOut),
-        ["web", "login" | "login_successful" | "signup" | "reset_password" | "become" | "webauthn" | "passkey", ..]
+        ["web", "login" | "login_successful" | "signup" | "reset_password" | "become" | "webauthn" | "passkey" | "proxy", ..]
         | ["web", "session", "authenticate"]
+        // These sign in by a posted password, or give out a key that outlives the visit.
+        | ["base_import_module", "login" | "login_upload", ..]
+        | ["mail_plugin" | "mail_client_extension", "auth", ..]
+        | ["auth", "confirm" | "access_token", ..]
         | ["auth_oauth" | "auth_passkey" | "auth_totp", ..] => Some(Closed::SignIn),
         _ => None,
     }
-}
-/// `fr`, `fr_FR`, `pt-br`, `sr@latin`: how a website's languages stand in front of a path.
-fn language(segment: &str) -> bool {
-    let mut parts = segment.split(['_', '-', '@']);
-    let first = parts.next().unwrap_or_default();
-    (2..=3).contains(&first.len())
-        && first.bytes().all(|b| b.is_ascii_lowercase())
-        && parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 /// Percent-decoded once, as WSGI servers do; none when it is no UTF-8 or no encoding.
 fn decoded(path: &str) -> Option<String> {
@@ -340,6 +377,10 @@ mod tests {
             ("/web/%2564atabase/drop", Closed::Databases),
             ("/%77eb/database/drop", Closed::Databases),
             ("/fr/web/database/drop", Closed::Databases),
+            ("/english/web/login", Closed::SignIn),
+            ("/base_import_module/login_upload", Closed::SignIn),
+            ("/mail_plugin/auth", Closed::SignIn),
+            ("/web/proxy/post/jsonrpc", Closed::SignIn),
             ("/fr_FR/web/database/selector", Closed::Databases),
             ("/pt-br/jsonrpc", Closed::Rpc),
             ("/sr@latin/jsonrpc", Closed::Rpc),
@@ -392,6 +433,37 @@ mod tests {
     }
 
     #[test]
+    fn no_query_leads_to_another_database_or_session() {
+        for query in ["db=x", "a=1&db=x", "a=1;db=x", "%64b=x", "session_id=x", "db", "a&session%5fid=1", "%zz=1", "+db=1"] {
+            assert!(names_another(query), "{query}");
+        }
+        for query in ["", "a=db", "dbname=x", "debug=1&id=7", "download=true&session=1"] {
+            assert!(!names_another(query), "{query}");
+        }
+        for path in ["/web", "/web/", "/odoo", "/odoo/contacts", "/fr/odoo", "/scoped_app/x", "/%6fdoo"] {
+            assert!(looked_at(path), "{path}");
+        }
+        assert!(!looked_at("/web/dataset/call_kw") && !looked_at("/mail/rtc"));
+    }
+
+    #[test]
+    fn redirects_come_home_whatever_their_scheme() {
+        let base = Url::parse("https://erp.example/").unwrap();
+        let at = |text: &str| at_home(text, &base, "https://prod.pages.example").map(|v| v.to_str().unwrap().to_owned());
+        for (text, home) in [
+            ("http://erp.example/web?a=1#b", "/web?a=1#b"),
+            ("https://erp.example/web", "/web"),
+            ("//erp.example/odoo", "/odoo"),
+            ("https://erp.example:443/x", "/x"),
+        ] {
+            assert_eq!(at(text).unwrap(), format!("https://prod.pages.example{home}"), "{text}");
+        }
+        for text in ["https://evil.example/", "//evil.example/", "https://erp.example:444/", "ftp://erp.example/", "/web"] {
+            assert_eq!(at(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn cookies_of_odoo_stay_with_the_host_and_the_session_stays_here() {
         let read = |text: &str| set_cookie(&HeaderValue::from_str(text).unwrap());
         assert!(
@@ -400,7 +472,7 @@ mod tests {
         assert!(matches!(read("session_id=; Max-Age=0"), Cookie::Session(None)));
         let Cookie::Other(name, value) = read("tz=Europe/Paris; Domain=.example.com; path=/; DOMAIN = b") else { panic!() };
         assert_eq!((name.as_str(), value.to_str().unwrap()), ("tz", "tz=Europe/Paris; path=/"));
-        assert!(matches!(read("rubbish"), Cookie::Unreadable));
+        assert!(matches!(read("rubbish"), Cookie::Unreadable) && matches!(read("=__Host-ocore-visit=x"), Cookie::Unreadable));
     }
 
     #[test]

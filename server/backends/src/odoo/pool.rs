@@ -62,6 +62,7 @@ pub struct Pool {
 struct Inner {
     credentials: Arc<dyn Credentials>,
     http: Arc<Http>,
+    pages: Arc<Http>,
     clients: Cache<Key, Arc<Client>>,
     gates: Cache<InstanceId, Arc<Gate>>,
     schemas: Schemas,
@@ -95,11 +96,14 @@ pub struct Checked {
 
 impl Pool {
     pub fn new(credentials: Arc<dyn Credentials>, networks: Networks, settings: PoolSettings) -> Self {
+        // Apart from ocore's own calls: what browsers send must not share their connections.
+        let pages = Arc::new(Http::new(networks.clone(), settings.connect, settings.keep_connections, settings.max_body));
         let http = Arc::new(Http::new(networks, settings.connect, settings.keep_connections, settings.max_body));
         Self {
             inner: Arc::new(Inner {
                 credentials,
                 http,
+                pages,
                 clients: Cache::builder().max_capacity(settings.clients).time_to_idle(settings.idle).build(),
                 // A gate outlives its clients: what was learnt about an instance holds for the next credential too.
                 gates: Cache::builder()
@@ -115,7 +119,7 @@ impl Pool {
 
     /// The way to Odoo's own pages.
     pub fn pages(&self) -> Pages {
-        Pages::new(Arc::clone(&self.inner.http))
+        Pages::new(Arc::clone(&self.inner.pages))
     }
 
     /// A handle for one call. No I/O: it connects when first used. Refused when the instance has no RPC connection, when Odoo

@@ -49,6 +49,10 @@ impl FileWrite {
 }
 impl WriteTool for FileWrite {
     type Answer = Changed;
+    /// Taking a change back may delete or move what another has made.
+    fn confirm(&self) -> bool {
+        self.takes_back()
+    }
     async fn plan(&self, cx: &ReadCx) -> Result<Plan> {
         if self.takes_back() {
             let (kept, undo) = changes::last(cx, &self.path).await?;
