@@ -161,10 +161,11 @@ impl World {
     fn logged(&self, action: &str) -> Vec<Value> {
         self.log().into_iter().filter(|row| row["action"] == action).collect()
     }
-    /// Sessions of the clerk that Odoo has.
+    /// Sessions of the clerk that Odoo has for this database: other tests' Odoos keep theirs in the same folder.
     fn sessions(&self) -> usize {
-        let look = "grep -rl clerk /var/lib/odoo/sessions 2>/dev/null | wc -l";
-        let output = Command::new("docker").args(["exec", &self.odoo.container, "sh", "-c", look]).output().expect("docker");
+        let database = &self.odoo.database;
+        let look = format!("grep -rlZ clerk /var/lib/odoo/sessions 2>/dev/null | xargs -0r grep -l '{database}' | wc -l");
+        let output = Command::new("docker").args(["exec", &self.odoo.container, "sh", "-c", &look]).output().expect("docker");
         String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number")
     }
 }
