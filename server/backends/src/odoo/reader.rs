@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use kernel::{Code, Fault, Instance, OdooVersion, Refusal, refusal};
+use kernel::{Code, Fault, Instance, OdooVersion, Refusal, SecretString, refusal};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{
     Map, Value,
@@ -53,6 +53,17 @@ impl fmt::Debug for Reader {
     }
 }
 
+/// A call that is cut off leaves no session in Odoo that was made for it.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let lent = self.lent.get_mut().take();
+        let session = lent.as_ref().and_then(|cookie| cookie.to_str().ok()).map(|text| SecretString::from(text.to_owned()));
+        if let (Some(session), Ok(runtime)) = (session, tokio::runtime::Handle::try_current()) {
+            let (pages, instance) = (self.pages(), Arc::clone(&self.instance));
+            runtime.spawn(async move { pages.sign_out(&instance, &session).await });
+        }
+    }
+}
 impl Inner {
     pub(super) fn pages(&self) -> super::pages::Pages {
         self.pool.pages()

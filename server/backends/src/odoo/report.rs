@@ -148,13 +148,17 @@ impl Reader {
             Err(failure) => Err(self.tell(failure, MODEL, "report").await),
         }
     }
-    /// Gives this call a session of the credential's own user, made by other means. `session` is the cookie's value.
+    /// Gives this call a session that was made by other means; it ends with the call. `session` is the cookie's value.
     pub fn lend_session(&self, session: &SecretString) -> Result<()> {
         let mut cookie = HeaderValue::from_str(&format!("session_id={}", session.expose_secret()))
             .map_err(|_| Fault::failed("a session that is no cookie"))?;
         cookie.set_sensitive(true);
         *self.0.lent.write() = Some(cookie);
         Ok(())
+    }
+    /// The session that was lent goes on without this call.
+    pub fn keep_session(&self) {
+        self.0.lent.write().take();
     }
     /// Ends the session that was lent, in Odoo too.
     pub async fn return_session(&self) {

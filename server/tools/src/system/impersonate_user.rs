@@ -80,20 +80,19 @@ impl WriteTool for ImpersonateUser {
         let user = odoo.user(self.user_id.0).await?;
         odoo.not_protected(&user, "acted as").await?;
         let session = WriteCx::container(cx)?.user_session(user.id).await?;
+        // Ended with this call, unless a link keeps it.
+        odoo.lend_session(&session.session)?;
         enough(cx, session.administrator)?;
         let cookie = format!("session_id={}", session.session.expose_secret()).into();
-        let (url, until) = links
-            .create(
-                person,
-                store::impersonations::As {
-                    odoo_user: user.id,
-                    odoo_login: &session.login,
-                    landing: session.landing,
-                    reason,
-                    session: &cookie,
-                },
-            )
-            .await?;
+        let link = store::impersonations::As {
+            odoo_user: user.id,
+            odoo_login: &session.login,
+            landing: session.landing,
+            reason,
+            session: &cookie,
+        };
+        let (url, until) = links.create(person, link).await?;
+        odoo.keep_session();
         Ok(Link {
             url: url.expose_secret().to_owned(),
             valid_until: kernel::time_text(until),
