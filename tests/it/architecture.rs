@@ -15,7 +15,7 @@ const MAY: [(&str, &[&str]); 11] = [
     ("identity", &["kernel", "store"]),
     ("admin", &["kernel", "store", "backends", "identity"]),
     ("gateway", &["kernel", "dispatch", "identity", "admin"]),
-    ("web", &["kernel", "dispatch", "identity", "admin"]),
+    ("web", &["kernel", "identity", "admin"]),
     ("ocore", &["kernel", "store", "backends", "tools", "dispatch", "identity", "admin", "gateway", "web"]),
     ("tests", &["kernel", "backends", "tools"]),
 ];

@@ -73,14 +73,12 @@ pub async fn find(on: impl Into<On<'_>>, hash: &[u8; 32], now: Timestamp) -> Res
     .transpose()
 }
 
-/// Notes that a session is used, at most once a minute.
+/// Notes that a session is used.
 pub async fn touch(tx: &mut Tx, session: &WebSession, now: Timestamp) -> Result<()> {
-    if now - session.last_used_at >= EXACT {
-        tx.execute("UPDATE web_sessions SET last_used_at = $2 WHERE id = $1", args![session.id, now]).await?;
-    }
+    tx.execute("UPDATE web_sessions SET last_used_at = $2 WHERE id = $1", args![session.id, now]).await?;
     Ok(())
 }
-/// Whether [`touch`] would write.
+/// Whether that is worth a write: once a minute.
 pub fn is_due(session: &WebSession, now: Timestamp) -> bool {
     now - session.last_used_at >= EXACT
 }
