@@ -112,7 +112,11 @@ struct Shared {
     client: Client<Connector, Full<Bytes>>,
     at: String,
     settings: Settings,
+    parting: Parting,
 }
+/// Why the other side ended the newest connection. A TLS client's certificate is refused only after the handshake, while
+/// the first request is on its way; hyper then may know no more than that the connection is gone.
+type Parting = Arc<Mutex<Option<Error>>>;
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint").field("at", &self.shared.at).finish_non_exhaustive()
@@ -160,13 +164,20 @@ impl Endpoint {
             Kind::Tls(tls) => (format!("{}:{}", tls.host, tls.port), Way::Tls(TlsWay::new(&tls)?)),
             Kind::Ssh(ssh) => (format!("{}@{}:{}", ssh.user, ssh.host, ssh.port), Way::Ssh(SshWay::new(ssh)?)),
         };
-        let connector = Connector { way: Arc::new(way), within: settings.connect, allowed: settings.allowed.clone() };
+        let parting = Parting::default();
+        let connector = Connector {
+            way: Arc::new(way),
+            at: at.clone(),
+            within: settings.connect,
+            allowed: settings.allowed.clone(),
+            parting: parting.clone(),
+        };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(2)
             .build(connector);
-        Ok(Self { shared: Arc::new(Shared { client, at, settings }) })
+        Ok(Self { shared: Arc::new(Shared { client, at, settings, parting }) })
     }
 
     /// The socket's path, `host:port` or `user@host:port`: for operators only.
@@ -302,17 +313,11 @@ impl Endpoint {
         {
             return own;
         }
+        if let Some(parting) = self.shared.parting.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return parting;
+        }
         let at = self.shared.at.clone();
-        // An io::Error's source is its content's source, never the content itself.
         for link in chain(error) {
-            let within = link.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            let tls = link.downcast_ref::<rustls::Error>().or_else(|| within.and_then(|e| e.downcast_ref()));
-            if let Some(tls) = tls {
-                return tls_error(&at, tls);
-            }
-            if let Some(SshSaid(why)) = within.and_then(|e| e.downcast_ref()) {
-                return Error::Ssh { host: at, why: why.clone() };
-            }
             // hyper has no question for an answer that came before the request.
             let foreign = |e: &hyper::Error| e.is_parse() || e.to_string().contains("unexpected message");
             if link.downcast_ref::<hyper::Error>().is_some_and(foreign) {
@@ -487,14 +492,21 @@ impl StdError for Carried {}
 #[derive(Clone)]
 struct Connector {
     way: Arc<Way>,
+    at: String,
     within: Duration,
     allowed: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    parting: Parting,
 }
 impl Connector {
+    fn stream(self, io: impl Io + 'static) -> Stream {
+        *self.parting.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Stream { io: Box::pin(io), at: self.at, parting: self.parting }
+    }
     async fn connect(self) -> Result<Stream> {
-        match self.way.as_ref() {
+        let way = self.way.clone();
+        match way.as_ref() {
             Way::Unix(path) => match UnixStream::connect(path).await {
-                Ok(stream) => Ok(Stream(Box::pin(stream))),
+                Ok(stream) => Ok(self.stream(stream)),
                 Err(error) => Err(match error.kind() {
                     io::ErrorKind::NotFound => Error::SocketMissing { path: path.clone() },
                     io::ErrorKind::PermissionDenied => Error::SocketDenied { path: path.clone() },
@@ -510,7 +522,7 @@ impl Connector {
                         None => Error::TlsServer { host: way.host.clone(), why: error.to_string() },
                     }
                 })?;
-                Ok(Stream(Box::pin(stream)))
+                Ok(self.stream(stream))
             }
             Way::Ssh(way) => {
                 let Ssh { host, port, .. } = &way.settings;
@@ -530,7 +542,7 @@ impl Connector {
                     let _ = (&mut stderr).take(4096).read_to_end(&mut said).await;
                     said
                 });
-                Ok(Stream(Box::pin(SshStream { _child: child, stdin, stdout, said, heard: false })))
+                Ok(self.stream(SshStream { _child: child, stdin, stdout, said, heard: false }))
             }
         }
     }
@@ -591,7 +603,25 @@ trait Io: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
 /// A connection of any kind.
-struct Stream(Pin<Box<dyn Io>>);
+struct Stream {
+    io: Pin<Box<dyn Io>>,
+    at: String,
+    parting: Parting,
+}
+impl Stream {
+    /// Keeps the reason of a failure. An `io::Error`'s source is its content's source, never the content itself.
+    fn note(&self, error: &io::Error) {
+        let inner = error.get_ref();
+        let reason = if let Some(tls) = inner.and_then(|e| e.downcast_ref()) {
+            tls_error(&self.at, tls)
+        } else if let Some(SshSaid(why)) = inner.and_then(|e| e.downcast_ref()) {
+            Error::Ssh { host: self.at.clone(), why: why.clone() }
+        } else {
+            return;
+        };
+        *self.parting.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+}
 impl Connection for Stream {
     fn connected(&self) -> Connected {
         Connected::new()
@@ -599,18 +629,22 @@ impl Connection for Stream {
 }
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.0.as_mut().poll_read(cx, buffer)
+        let polled = self.io.as_mut().poll_read(cx, buffer);
+        if let Poll::Ready(Err(error)) = &polled {
+            self.note(error);
+        }
+        polled
     }
 }
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.as_mut().poll_write(cx, data)
+        self.io.as_mut().poll_write(cx, data)
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.as_mut().poll_flush(cx)
+        self.io.as_mut().poll_flush(cx)
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.as_mut().poll_shutdown(cx)
+        self.io.as_mut().poll_shutdown(cx)
     }
 }
 
