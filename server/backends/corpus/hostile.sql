@@ -2856,3 +2856,9 @@ UPDATE sale_order SET note = 'x' WHERE id = 0 RETURNING to_jsonb(old), 1 AS old
 
 --@ takes a withheld column, since PostgreSQL 18
 UPDATE sale_order SET note = 'x' WHERE id = 0 RETURNING new.access_token
+
+--@ hides what ran from whoever reads the audit
+SELECT E'a\x1b[2Jb'
+
+--@ hides what ran from whoever reads the audit
+SELECT U&'a\0008b'

@@ -444,6 +444,11 @@ fn script_here(sql: &str, catalogue: &Catalogue, rows: usize) -> Result<Script, 
     if made.steps.is_empty() { Err(Refused::Empty) } else { Ok(made) }
 }
 
+/// A control character that has no place in SQL: it would hide from whoever reads the audit what ran.
+fn unwritten(text: &str) -> Option<char> {
+    text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}'))
+}
+
 const NOWHERE: Position = Position { line: 0, column: 0 };
 
 /// Turns text into statements, within bounds that keep the parser and the release of its tree from running out of stack.
@@ -451,7 +456,7 @@ fn parse(sql: &str) -> Result<Vec<Statement>, Refused> {
     if sql.len() > LONGEST {
         return Err(Refused::TooLong(sql.len()));
     }
-    if let Some(bad) = sql.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}')) {
+    if let Some(bad) = unwritten(sql) {
         return Err(Refused::Character { code: bad.into(), place: "SQL" });
     }
     let dialect = PostgreSqlDialect {};

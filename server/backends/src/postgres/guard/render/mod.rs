@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Query, SetExpr, Statement};
 
-use super::{Checked, Kind, NOWHERE, Position, Refused, names};
+use super::{Checked, Kind, NOWHERE, Position, Refused, names, unwritten};
 use crate::postgres::catalogue::{Catalogue, Entry};
 
 type Done = Result<(), Refused>;
@@ -299,8 +299,9 @@ impl<'a> Walk<'a> {
         self.out.push_str(&quoted);
     }
     fn text(&mut self, text: &str) -> Done {
-        if text.contains('\0') {
-            return Err(Refused::Character { code: 0, place: "a string" });
+        // An escape may write what the statement itself must not hold.
+        if let Some(bad) = unwritten(text) {
+            return Err(Refused::Character { code: bad.into(), place: "a string" });
         }
         let doubled = text.replace('\'', "''");
         let literal = if text.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") };
