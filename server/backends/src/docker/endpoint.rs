@@ -313,11 +313,18 @@ impl Endpoint {
         {
             return own;
         }
-        if let Some(parting) = self.shared.parting.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return parting;
-        }
         let at = self.shared.at.clone();
         for link in chain(error) {
+            if let Some(reason) = link.downcast_ref::<io::Error>().and_then(|error| reason(&at, error)) {
+                return reason;
+            }
+            // The request never left: what ended the connection is why. Of one that left, only its own connection may say what became
+            // of it, because its outcome is unknown otherwise.
+            if link.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
+                && let Some(parting) = self.shared.parting.lock().unwrap_or_else(PoisonError::into_inner).take()
+            {
+                return parting;
+            }
             // hyper has no question for an answer that came before the request.
             let foreign = |e: &hyper::Error| e.is_parse() || e.to_string().contains("unexpected message");
             if link.downcast_ref::<hyper::Error>().is_some_and(foreign) {
@@ -599,6 +606,16 @@ fn tls_error(host: &str, error: &rustls::Error) -> Error {
     }
 }
 
+/// What TLS or ssh said in a failure of a connection. An `io::Error`'s source is its content's source, never the content itself.
+fn reason(at: &str, error: &io::Error) -> Option<Error> {
+    let inner = error.get_ref()?;
+    if let Some(tls) = inner.downcast_ref() {
+        return Some(tls_error(at, tls));
+    }
+    let SshSaid(why) = inner.downcast_ref()?;
+    Some(Error::Ssh { host: at.to_owned(), why: why.clone() })
+}
+
 trait Io: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
@@ -608,20 +625,6 @@ struct Stream {
     at: String,
     parting: Parting,
 }
-impl Stream {
-    /// Keeps the reason of a failure. An `io::Error`'s source is its content's source, never the content itself.
-    fn note(&self, error: &io::Error) {
-        let inner = error.get_ref();
-        let reason = if let Some(tls) = inner.and_then(|e| e.downcast_ref()) {
-            tls_error(&self.at, tls)
-        } else if let Some(SshSaid(why)) = inner.and_then(|e| e.downcast_ref()) {
-            Error::Ssh { host: self.at.clone(), why: why.clone() }
-        } else {
-            return;
-        };
-        *self.parting.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
-    }
-}
 impl Connection for Stream {
     fn connected(&self) -> Connected {
         Connected::new()
@@ -630,8 +633,10 @@ impl Connection for Stream {
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let polled = self.io.as_mut().poll_read(cx, buffer);
-        if let Poll::Ready(Err(error)) = &polled {
-            self.note(error);
+        if let Poll::Ready(Err(error)) = &polled
+            && let Some(reason) = reason(&self.at, error)
+        {
+            *self.parting.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
         }
         polled
     }
