@@ -3,7 +3,9 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use serde::Serialize;
 
-use crate::{Instance, InstanceId, KeyId, OrgId, Permissions, Role, RpcConnection, SessionId, Timestamp, UserId};
+use crate::{
+    Access, GrantId, Instance, InstanceId, KeyId, OrgId, Permissions, Role, RpcConnection, SessionId, Timestamp, UserId,
+};
 
 /// The Odoo logins of a key's own, by instance. Empty for most.
 pub type OwnCredentials = BTreeMap<InstanceId, RpcConnection>;
@@ -14,6 +16,8 @@ pub type OwnCredentials = BTreeMap<InstanceId, RpcConnection>;
 pub enum Facade {
     Mcp,
     McpSse,
+    /// MCP through `ocore stdio`, which says so itself: it gets less for it, never more.
+    Stdio,
     Rest,
     Cli,
     /// ocore itself, going on with what a process that ended had begun.
@@ -24,6 +28,7 @@ impl Facade {
         match self {
             Self::Mcp => "mcp",
             Self::McpSse => "mcp_sse",
+            Self::Stdio => "stdio",
             Self::Rest => "rest",
             Self::Cli => "cli",
             Self::Job => "job",
@@ -47,6 +52,10 @@ pub struct Verified {
     pub permissions: Arc<Permissions>,
     /// Where there is one, the key acts by it and by no other.
     pub own: Option<Arc<OwnCredentials>>,
+    /// The consent by which an OAuth client acts through the key; none where the key itself was shown.
+    pub grant: Option<GrantId>,
+    /// The most that a call may do by the scopes of its access token (none: no call at all). Who shows the key itself has all.
+    pub ceiling: Option<Access>,
     pub address: IpAddr,
     pub facade: Facade,
     pub session: SessionId,
@@ -96,6 +105,14 @@ impl Actor {
     /// Odoo login of its own.
     pub fn restricted_on(&self, instance: &Instance) -> bool {
         self.0.permissions.restricted() || instance.ruled || self.own_credential(instance.id).is_some()
+    }
+    /// The consent of an OAuth client.
+    pub fn grant(&self) -> Option<GrantId> {
+        self.0.grant
+    }
+    /// The most that a call may do by the scopes of its access token.
+    pub fn ceiling(&self) -> Option<Access> {
+        self.0.ceiling
     }
     pub fn address(&self) -> IpAddr {
         self.0.address

@@ -61,6 +61,12 @@ ids! {
     ImpersonationId,
     /// A model's rule in an organization.
     ResourceId,
+    /// A user's consent for an OAuth client.
+    GrantId,
+    /// The tokens that came of one authorization.
+    FamilyId,
+    /// An invite link.
+    InviteId,
     /// One key and client, ended by 30 minutes of silence.
     SessionId,
 }

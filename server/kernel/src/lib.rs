@@ -22,9 +22,12 @@ pub use access::{Access, Category, Changes, Facts, Role};
 pub use actor::{Actor, Facade, OwnCredentials, Verified};
 pub use chrono::TimeDelta;
 pub use clock::{Clock, ManualClock, Random, SeededRandom, Sources, SystemClock, SystemRandom, Timestamp, parse_time, time_text};
-pub use id::{CallId, CredentialId, ImpersonationId, InstanceId, KeyId, OrgId, ResourceId, ServerId, SessionId, UserId};
+pub use id::{
+    CallId, CredentialId, FamilyId, GrantId, ImpersonationId, InstanceId, InviteId, KeyId, OrgId, ResourceId, ServerId,
+    SessionId, UserId,
+};
 pub use network::Networks;
-pub use permissions::{Permissions, Selection, ToolRule};
+pub use permissions::{Permissions, Selection, ToolRule, USUAL_RATE};
 pub use plan::{Plan, Progress};
 pub use policy::{Permit, WritePermit};
 pub use refusal::{Code, Fault, Refusal, Result, refusal};

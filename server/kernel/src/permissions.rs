@@ -4,7 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Category, InstanceId, resource::ModelRule};
+use crate::{
+    Category, InstanceId, policy,
+    resource::{self, ModelRule},
+};
+
+/// Calls per minute of a key that says nothing else, as it is unless the installation is told otherwise.
+pub const USUAL_RATE: u32 = 100;
 
 /// All, or only the named ones. Deleting the last member leaves an empty `Only`, which grants nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +34,24 @@ impl<T: Ord> Selection<T> {
     }
     pub fn is_all(&self) -> bool {
         matches!(self, Self::All)
+    }
+}
+impl<T: Ord + Clone> Selection<T> {
+    /// What is in both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::All, of) | (of, Self::All) => of.clone(),
+            (Self::Only(a), Self::Only(b)) => Self::Only(a & b),
+        }
+    }
+    /// Whether `other` has everything that is in this, at any time: no list is as good as all.
+    pub fn within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::All) => true,
+            (Self::All, Self::Only(_)) => false,
+            (Self::Only(a), Self::Only(b)) => a.is_subset(b),
+        }
     }
 }
 impl<T: Ord> Default for Selection<T> {
@@ -56,6 +80,26 @@ impl ToolRule {
     /// Whether the tool is named by an allow list (a restricted key needs that for the strong tools).
     pub fn names(&self, tool: &str) -> bool {
         matches!(self, Self::Allow(set) if set.contains(tool))
+    }
+    /// What both permit.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::All, rule) | (rule, Self::All) => rule.clone(),
+            (Self::Allow(a), Self::Allow(b)) => Self::Allow(a & b),
+            (Self::Allow(yes), Self::Deny(no)) | (Self::Deny(no), Self::Allow(yes)) => Self::Allow(yes - no),
+            (Self::Deny(a), Self::Deny(b)) => Self::Deny(a | b),
+        }
+    }
+    /// Whether `other` permits everything that this does, later tools included.
+    pub fn within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::All) => true,
+            (Self::Allow(a), b) => a.iter().all(|tool| b.permits(tool)),
+            (Self::Deny(a), Self::Deny(b)) => b.is_subset(a),
+            (Self::All, Self::Deny(b)) => b.is_empty(),
+            (Self::All | Self::Deny(_), Self::Allow(_)) => false,
+        }
     }
 }
 
@@ -130,6 +174,120 @@ impl Permissions {
     /// A restricted key is refused what could pass by its limits: raw SQL, code, files, and unlisted methods.
     pub fn restricted(&self) -> bool {
         !self.models.is_all() || !self.companies.is_all() || !self.rules.is_empty()
+    }
+    /// Whether tools of the category are permitted. CSV is another form of reading and creating records: whoever may do these may do it.
+    pub fn category(&self, category: Category) -> bool {
+        self.categories.contains(&category) || (category == Category::Export && self.categories.contains(&Category::Orm))
+    }
+    /// A restricted key without a list of tools: the strong tools are not for it, since none of them is named.
+    fn names_nothing(&self) -> bool {
+        self.restricted() && !matches!(self.tools, ToolRule::Allow(_))
+    }
+
+    /// What both permit, and no more. An organization's resources are not looked at: they limit all keys alike.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        // Every member is named, so that a new one is decided here.
+        let Self { categories, instances, tools, models, methods, companies, read_only, addresses, .. } = self;
+        let Self { rate_per_minute, auto_context, rules, .. } = self;
+        let mut categories = categories.and(&other.categories);
+        // The one may have records and the other CSV.
+        if let Selection::Only(set) = &mut categories
+            && !set.contains(&Category::Orm)
+            && self.category(Category::Export)
+            && other.category(Category::Export)
+        {
+            set.insert(Category::Export);
+        }
+        let mut tools = tools.and(&other.tools);
+        // A list names strong tools for its own side alone: it does not make them permitted to a restricted side that has no list.
+        if (self.names_nothing() || other.names_nothing())
+            && let ToolRule::Allow(named) = &mut tools
+        {
+            named.retain(|name| !policy::STRONG_TOOLS.contains(&name.as_str()));
+            let weak = |c: &Category| categories.contains(c) && !policy::STRONG_CATEGORIES.contains(c);
+            categories = Selection::Only(Category::ALL.iter().copied().filter(weak).collect());
+        }
+        // Only a restricted key is held to its methods, so that those of an unrestricted one say nothing.
+        let methods = match (self.restricted(), other.restricted()) {
+            (true, false) => methods.clone(),
+            (false, true) => other.methods.clone(),
+            _ => methods & &other.methods,
+        };
+        Self {
+            categories,
+            instances: instances.and(&other.instances),
+            tools,
+            models: models.and(&other.models),
+            methods,
+            companies: companies.and(&other.companies),
+            read_only: *read_only || other.read_only,
+            addresses: both_networks(addresses, &other.addresses),
+            rate_per_minute: lesser(*rate_per_minute, other.rate_per_minute),
+            auto_context: *auto_context && other.auto_context,
+            rules: resource::both_rules(rules, &other.rules),
+        }
+    }
+
+    /// Names what is permitted beyond `other`; empty where nothing more is. What cannot be told to be within counts as beyond. As in
+    /// [`Permissions::and`], an organization's resources are not looked at.
+    pub fn beyond(&self, other: &Self) -> Vec<&'static str> {
+        let Self { categories, instances, tools, models, methods, companies, read_only, addresses, .. } = self;
+        let Self { rate_per_minute, auto_context, rules, .. } = self;
+        let more_categories = match (categories, &other.categories) {
+            (_, Selection::All) => false,
+            (Selection::All, Selection::Only(_)) => true,
+            (Selection::Only(_), Selection::Only(_)) => Category::ALL.iter().any(|c| self.category(*c) && !other.category(*c)),
+        };
+        let strong = other.names_nothing()
+            && matches!(tools, ToolRule::Allow(named) if policy::STRONG_TOOLS.iter().any(|name| named.contains(*name))
+                || policy::STRONG_CATEGORIES.iter().any(|c| self.category(*c)));
+        [
+            (more_categories, "categories"),
+            (!instances.within(&other.instances), "instances"),
+            (!tools.within(&other.tools) || strong, "tools"),
+            (!models.within(&other.models), "models"),
+            (self.restricted() && other.restricted() && !methods.is_subset(&other.methods), "methods"),
+            (!companies.within(&other.companies), "companies"),
+            (other.read_only && !read_only, "writing"),
+            (!networks_within(addresses, &other.addresses), "addresses"),
+            (usual(*rate_per_minute) > usual(other.rate_per_minute), "rate"),
+            (*auto_context && !other.auto_context, "auto-context"),
+            (!resource::rules_within(rules, &other.rules), "rules"),
+        ]
+        .into_iter()
+        .filter_map(|(more, name)| more.then_some(name))
+        .collect()
+    }
+    /// Whether nothing is permitted beyond `other`.
+    pub fn within(&self, other: &Self) -> bool {
+        self.beyond(other).is_empty()
+    }
+}
+
+/// Of two networks one lies in the other, or they have nothing in common.
+fn both_networks(a: &Selection<IpNet>, b: &Selection<IpNet>) -> Selection<IpNet> {
+    let (Selection::Only(x), Selection::Only(y)) = (a, b) else { return a.and(b) };
+    let pairs = x.iter().flat_map(|x| y.iter().map(move |y| (x, y)));
+    let narrower = |(x, y): (&IpNet, &IpNet)| {
+        if x.contains(y) { Some(*y) } else { y.contains(x).then_some(*x) }
+    };
+    Selection::Only(pairs.filter_map(narrower).collect())
+}
+fn networks_within(a: &Selection<IpNet>, b: &Selection<IpNet>) -> bool {
+    let (Selection::Only(x), Selection::Only(y)) = (a, b) else { return a.within(b) };
+    x.iter().all(|x| y.iter().any(|y| y.contains(x)))
+}
+
+fn usual(rate: Option<u32>) -> u32 {
+    rate.unwrap_or(USUAL_RATE)
+}
+/// The lesser rate; where that is the usual one, it stays left to the installation.
+fn lesser(a: Option<u32>, b: Option<u32>) -> Option<u32> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (None, Some(n)) | (Some(n), None) if n < USUAL_RATE => Some(n),
+        _ => None,
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! Deny beats allow, what is unknown is refused, and an empty set grants nothing. What lies outside the caller's organization
 //! or instances answers exactly like what does not exist.
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use crate::{Access, Actor, Category, Changes, Code, Common, Facts, Instance, InstanceState, Refusal, Role, Timestamp, refusal};
+use crate::{
+    Access, Actor, Category, Changes, Code, Common, Facts, Instance, InstanceState, Permissions, Refusal, Role, Selection,
+    Timestamp, ToolRule, refusal,
+};
 
 /// How far the actor may go with this tool here, and what barred writing.
 #[derive(Debug, Clone)]
@@ -52,9 +55,7 @@ pub fn decide(actor: &Arc<Actor>, tool: &Facts, at: Option<&Instance>, now: Time
     }
     // Which instances there are is always permitted to ask.
     if tool.name != "ocore_list_instances" {
-        // CSV is another form of reading and creating records: whoever may do these may do it.
-        let in_orm = tool.category == Category::Export && permissions.categories.contains(&Category::Orm);
-        if !in_orm && !permissions.categories.contains(&tool.category) {
+        if !permissions.category(tool.category) {
             return Err(denied(format!(
                 "This key does not have the category {}, which {} belongs to.",
                 tool.category, tool.name
@@ -73,6 +74,13 @@ pub fn decide(actor: &Arc<Actor>, tool: &Facts, at: Option<&Instance>, now: Time
         .next("Use the tools of the categories orm and search, or ask for a key whose tool list names this one."));
     }
     let mut barred = None;
+    if let Some(bar) = scope_bars(actor.ceiling(), tool) {
+        // What role or key refuse for good is theirs to say: a person would be asked for the scope in vain.
+        if bar.even_reads && !bars_for_good(actor, tool) {
+            return Err(bar.why);
+        }
+        barred = Some(Bar::Never(bar.why));
+    }
     if let Some(why) = role_bars(actor.role(), tool) {
         if tool.least > Access::Read || why.even_reads {
             return Err(denied(why.text));
@@ -95,6 +103,25 @@ pub fn decide(actor: &Arc<Actor>, tool: &Facts, at: Option<&Instance>, now: Time
         barred = Some(Bar::Guard(why));
     }
     Ok(Permit { actor: Arc::clone(actor), changes: tool.changes, barred })
+}
+
+/// The most that a key may do with a tool on an instance that it sees, while that instance's guard is open: for words that tell people
+/// what they are about to allow. It says of every tool what [`decide`] would (a test compares them); `restricted` as
+/// [`Actor::restricted_on`].
+pub fn most(role: Role, permissions: &Permissions, ceiling: Option<Access>, restricted: bool, tool: &Facts) -> Option<Access> {
+    let in_orm = tool.category == Category::Export && permissions.categories.contains(&Category::Orm);
+    let category = in_orm || permissions.categories.contains(&tool.category);
+    let reached =
+        category && permissions.tools.permits(tool.name) && !(restricted && strong(tool) && !permissions.tools.names(tool.name));
+    let bar = role_bars(role, tool);
+    let refused = bar.as_ref().is_some_and(|bar| bar.even_reads || tool.least > Access::Read)
+        || (permissions.read_only && tool.least > Access::Read)
+        || ceiling.is_none_or(|ceiling| tool.least > ceiling);
+    if !reached || refused {
+        return None;
+    }
+    let writes = bar.is_none() && !permissions.read_only && scope_bars(ceiling, tool).is_none();
+    Some(if writes { tool.access } else { Access::Read })
 }
 
 /// Whether the instance exists for this actor.
@@ -150,6 +177,30 @@ fn reaches_neighbours(tool: &Facts, instance: &Instance) -> bool {
     }
 }
 
+struct ScopeBar {
+    why: Refusal,
+    /// The call as a whole, not only what it would write.
+    even_reads: bool,
+}
+/// What the scopes of an access token do not let this tool do. A tool that is listed as a read may find out that it would write.
+fn scope_bars(ceiling: Option<Access>, tool: &Facts) -> Option<ScopeBar> {
+    let even_reads = ceiling.is_none_or(|ceiling| tool.least > ceiling);
+    let needed = if even_reads { tool.least } else { tool.access.max(Access::Write) };
+    if ceiling >= Some(needed) {
+        return None;
+    }
+    let text = format!("{} needs the scope \"{needed}\", which this client did not ask for or was not given.", tool.name);
+    let mut why = refusal(Code::PermissionDenied, text).next(format!("Authorize the client again with the scope {needed}."));
+    why.lacks = Some(needed);
+    Some(ScopeBar { why, even_reads })
+}
+/// Whether the key or its owner's role refuse the tool whatever the scopes are.
+fn bars_for_good(actor: &Actor, tool: &Facts) -> bool {
+    role_bars(actor.role(), tool).is_some_and(|why| tool.least > Access::Read || why.even_reads)
+        // A person who let a client in for reading may let it in for more.
+        || (actor.permissions().read_only && tool.least > Access::Read && actor.grant().is_none())
+}
+
 fn denied(text: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     refusal(Code::PermissionDenied, text).next("Ask an administrator of your organization for a key that permits it.")
 }
@@ -181,21 +232,55 @@ const ADMIN_TOOLS: [&str; 6] =
     ["impersonate_user", "restore_database", "set_system_parameter", "set_user_active", "set_user_groups", "set_user_password"];
 const LOGS_AND_BACKUPS: [&str; 4] = ["backup_database", "list_backups", "odoo_logs", "restore_database"];
 
+/// The most that each role may do, as permissions: narrowed by them, an owner's key is let through where [`decide`] lets one of that role
+/// through. What is no matter of roles (methods, rates, auto-context) they do not narrow; methods, of which there is no "all", are
+/// [`of_role`]'s to keep.
+pub fn ceiling(role: Role) -> &'static Permissions {
+    static VIEWER: LazyLock<Permissions> = LazyLock::new(|| Permissions {
+        categories: but(&[Category::Sql, Category::Shell, Category::Files]),
+        tools: ToolRule::Deny(LOGS_AND_BACKUPS.map(str::to_owned).into()),
+        read_only: true,
+        ..HIGHEST.clone()
+    });
+    static MEMBER: LazyLock<Permissions> = LazyLock::new(|| Permissions {
+        categories: but(&[Category::Shell]),
+        tools: ToolRule::Deny(ADMIN_TOOLS.map(str::to_owned).into()),
+        ..HIGHEST.clone()
+    });
+    static HIGHEST: LazyLock<Permissions> =
+        LazyLock::new(|| Permissions { rate_per_minute: Some(u32::MAX), auto_context: true, ..Permissions::all() });
+    match role {
+        Role::Viewer => &VIEWER,
+        Role::Member => &MEMBER,
+        Role::Admin | Role::Owner => &HIGHEST,
+    }
+}
+fn but(not: &[Category]) -> Selection<Category> {
+    Selection::Only(Category::ALL.iter().copied().filter(|c| !not.contains(c)).collect())
+}
+/// What is left of permissions in the hands of that role.
+#[must_use]
+pub fn of_role(permissions: &Permissions, role: Role) -> Permissions {
+    Permissions { methods: permissions.methods.clone(), ..permissions.and(ceiling(role)) }
+}
+
 /// Tools that see or change more than the models and records a restricted key is limited to.
 fn strong(tool: &Facts) -> bool {
-    const NAMES: [&str; 8] = [
-        "backup_database",
-        "impersonate_user",
-        "list_backups",
-        "odoo_logs",
-        "restore_database",
-        "set_user_active",
-        "set_user_groups",
-        "set_user_password",
-    ];
-    matches!(tool.category, Category::Sql | Category::Shell | Category::Files | Category::Modules | Category::Reports)
-        || NAMES.contains(&tool.name)
+    STRONG_CATEGORIES.contains(&tool.category) || STRONG_TOOLS.contains(&tool.name)
 }
+pub(crate) const STRONG_CATEGORIES: [Category; 5] =
+    [Category::Sql, Category::Shell, Category::Files, Category::Modules, Category::Reports];
+/// Those of other categories.
+pub(crate) const STRONG_TOOLS: [&str; 8] = [
+    "backup_database",
+    "impersonate_user",
+    "list_backups",
+    "odoo_logs",
+    "restore_database",
+    "set_user_active",
+    "set_user_groups",
+    "set_user_password",
+];
 
 impl Permit {
     /// After the arguments are decoded, when it is known that this call writes: the permit for it, or why not.

@@ -55,12 +55,15 @@ const INNOCENT: [&str; 16] = [
 /// Numbers under these names are secret too; under `session_token_id` they are an id.
 const SECRET_NUMBERS: [&str; 8] = ["password", "passwd", "pin", "otp", "otp_code", "cvc", "pwd", "pass"];
 /// Our own tokens, and well-known ones of others, are recognised wherever they stand.
-const TOKENS: [&str; 17] = [
+const TOKENS: [&str; 20] = [
     "ock_",
     "ocw_",
     "oca_",
     "ocr_",
+    "occ_",
     "ocd_",
+    "ocs_",
+    "ocn_",
     "ocv_",
     "ghp_",
     "gho_",
@@ -481,6 +484,26 @@ mod tests {
             assert!(!kept.contains("hunter2"), "{kept}");
             assert!(kept.contains(REDACTED), "{kept}");
         }
+    }
+
+    #[test]
+    fn each_kind_of_our_own_tokens_goes_and_the_ids_of_clients_stay() {
+        let random = "hunter2".repeat(7);
+        for kind in ["ock_", "ocw_", "ocv_", "oca_", "ocr_", "occ_", "ocd_", "ocs_", "ocn_"] {
+            for said in [
+                format!("{kind}{random}"),
+                format!("https://host/oauth/invite/{kind}{random}?x=1"),
+                format!("\"{kind}{random}\""),
+            ] {
+                let kept = text(&format!("it says {said}, and no more"));
+                assert!(!kept.contains("hunter2") && kept.contains(REDACTED) && kept.ends_with("and no more"), "{kept}");
+            }
+            // Too short to open anything: the first characters, as lists show them.
+            let shown = format!("{kind}hunter");
+            assert_eq!(text(&shown), shown);
+        }
+        let client = format!("client oci_{random} registered");
+        assert_eq!(text(&client), client);
     }
 
     #[test]

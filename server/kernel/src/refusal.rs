@@ -4,6 +4,8 @@ use std::{borrow::Cow, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Access;
+
 pub type Result<T> = std::result::Result<T, Fault>;
 
 /// The stable codes, the same through every façade.
@@ -105,6 +107,10 @@ pub struct Refusal {
     pub message: Cow<'static, str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub next: Cow<'static, str>,
+    /// What the caller's access token would have to allow, where that alone is missing: façades of OAuth clients tell them, so that they
+    /// ask the person for it.
+    #[serde(skip)]
+    pub lacks: Option<Access>,
 }
 impl Refusal {
     /// Says what to do next.
@@ -116,7 +122,7 @@ impl Refusal {
 }
 /// A refusal without advice; add it with [`Refusal::next`].
 pub fn refusal(code: Code, message: impl Into<Cow<'static, str>>) -> Refusal {
-    Refusal { code, message: message.into(), next: Cow::Borrowed("") }
+    Refusal { code, message: message.into(), next: Cow::Borrowed(""), lacks: None }
 }
 
 /// Three ways not to succeed, never two: a write that may have happened is neither refused nor failed.

@@ -279,6 +279,27 @@ impl Filter {
         out
     }
 
+    /// The domain of which both hold. None where it would have more conditions than a filter may.
+    fn and(&self, other: &Self) -> Option<Self> {
+        // The same whichever comes first.
+        let (first, second) = if self.to_string() <= other.to_string() { (self, other) } else { (other, self) };
+        if first.implies(second) {
+            return Some(first.clone());
+        }
+        if second.implies(first) {
+            return Some(second.clone());
+        }
+        // Conditions that stand beside each other must all hold.
+        Self::of(Value::Array(first.terms.iter().chain(&second.terms).cloned().collect())).ok()
+    }
+    /// Whether each condition of `other` that must hold stands in this one too. False says nothing.
+    fn implies(&self, other: &Self) -> bool {
+        let (mut own, mut wanted) = (Vec::new(), Vec::new());
+        conjuncts_of(&self.expression, &mut own);
+        conjuncts_of(&other.expression, &mut wanted);
+        wanted.iter().all(|part| own.contains(part))
+    }
+
     /// Whether all of its conditions must hold, none negated.
     pub fn is_conjunction(&self) -> bool {
         let mut conjuncts = Vec::new();
@@ -656,6 +677,93 @@ impl ModelRule {
             filter: None,
         }
     }
+    /// Nothing at all.
+    fn closed() -> Self {
+        Self {
+            read_only: true,
+            can_read: false,
+            can_create: false,
+            can_write: false,
+            can_delete: false,
+            fields: FieldPolicy::Allow(BTreeSet::new()),
+            filter: None,
+        }
+    }
+    /// What both allow, or less where one rule cannot say it.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        // Every member is named, so that a new one is decided here.
+        let Self { read_only, can_read, can_create, can_write, can_delete, fields, filter } = self;
+        let filter = match (filter, &other.filter) {
+            (None, one) | (one, None) => one.clone(),
+            (Some(a), Some(b)) => match a.and(b) {
+                Some(both) => Some(both),
+                None => return Self::closed(),
+            },
+        };
+        Self {
+            read_only: *read_only || other.read_only,
+            can_read: *can_read && other.can_read,
+            can_create: *can_create && other.can_create,
+            can_write: *can_write && other.can_write,
+            can_delete: *can_delete && other.can_delete,
+            // A denied field hides what is computed from it, and a list that names this does not bring it back.
+            fields: if hides_more(fields, &other.fields) || hides_more(&other.fields, fields) {
+                FieldPolicy::Allow(BTreeSet::new())
+            } else {
+                fields.and(&other.fields)
+            },
+            filter,
+        }
+    }
+    /// Whether it allows nothing beyond `other`. What cannot be told to be within is not.
+    pub fn within(&self, other: &Self) -> bool {
+        let Self { read_only, can_read, can_create, can_write, can_delete, fields, filter } = self;
+        if !can_read && (*read_only || !(*can_create || *can_write || *can_delete)) {
+            return true;
+        }
+        let writes = |own: bool, theirs: bool| !own || *read_only || (theirs && !other.read_only);
+        (!can_read || other.can_read)
+            && writes(*can_create, other.can_create)
+            && writes(*can_write, other.can_write)
+            && writes(*can_delete, other.can_delete)
+            && (!can_read || fields_within(fields, &other.fields))
+            && match (filter, &other.filter) {
+                (_, None) => true,
+                (None, Some(_)) => false,
+                (Some(own), Some(theirs)) => own.implies(theirs),
+            }
+    }
+}
+
+/// Whether the first denies fields from which those may be computed that the second names.
+fn hides_more(first: &FieldPolicy, second: &FieldPolicy) -> bool {
+    matches!((first, second), (FieldPolicy::Deny(denied), FieldPolicy::Allow(named)) if !denied.is_empty() && !named.is_empty())
+}
+fn fields_within(own: &FieldPolicy, theirs: &FieldPolicy) -> bool {
+    match (own, theirs) {
+        (_, FieldPolicy::All) => true,
+        (FieldPolicy::Allow(a), FieldPolicy::Allow(b)) => a.is_subset(b),
+        (FieldPolicy::Allow(a), FieldPolicy::Deny(b)) => a.is_empty() || b.is_empty(),
+        (FieldPolicy::Deny(a), FieldPolicy::Deny(b)) => b.is_subset(a),
+        (FieldPolicy::All, FieldPolicy::Deny(b)) => b.is_empty(),
+        (FieldPolicy::All | FieldPolicy::Deny(_), FieldPolicy::Allow(_)) => false,
+    }
+}
+
+/// A key's own rules, each model under both: of a model that only one names, that one's.
+pub(crate) fn both_rules(a: &BTreeMap<String, ModelRule>, b: &BTreeMap<String, ModelRule>) -> BTreeMap<String, ModelRule> {
+    let mut both = a.clone();
+    for (model, rule) in b {
+        let met = a.get(model).map_or_else(|| rule.clone(), |own| own.and(rule));
+        both.insert(model.clone(), met);
+    }
+    both
+}
+/// Whether `a` allows nothing beyond `b`.
+pub(crate) fn rules_within(a: &BTreeMap<String, ModelRule>, b: &BTreeMap<String, ModelRule>) -> bool {
+    let open = ModelRule::open();
+    b.iter().all(|(model, theirs)| a.get(model).unwrap_or(&open).within(theirs))
 }
 
 /// A model's rule in an organization: on all instances or on one, in all companies or in one.

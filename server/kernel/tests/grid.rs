@@ -8,7 +8,9 @@ use std::{fmt::Write as _, net::Ipv4Addr, sync::Arc};
 use kernel::{
     Access, Actor, Category, Changes, CredentialId, Environment, Facade, Facts, Health, Instance, InstanceId, InstanceState,
     KeyId, ManualClock, OrgId, OwnCredentials, Permissions, Role, RpcConnection, RpcDialect, SeededRandom, Selection, ServerId,
-    SessionId, Sources, ToolRule, Verified, parse_time, policy::decide, resource::ModelRule,
+    SessionId, Sources, ToolRule, Verified, parse_time,
+    policy::{decide, most},
+    resource::ModelRule,
 };
 
 fn facts(name: &'static str, category: Category, access: Access, least: Access, changes: Changes) -> Facts {
@@ -70,6 +72,15 @@ struct World {
 }
 impl World {
     fn actor(&self, role: Role, permissions: Permissions, own: Option<Arc<OwnCredentials>>) -> Arc<Actor> {
+        self.actor_of(role, permissions, own, Some(Access::Destructive))
+    }
+    fn actor_of(
+        &self,
+        role: Role,
+        permissions: Permissions,
+        own: Option<Arc<OwnCredentials>>,
+        ceiling: Option<Access>,
+    ) -> Arc<Actor> {
         Actor::verified(Verified {
             org: self.org,
             org_slug: "acme".into(),
@@ -80,6 +91,8 @@ impl World {
             operator: false,
             permissions: Arc::new(permissions),
             own,
+            grant: None,
+            ceiling,
             address: Ipv4Addr::LOCALHOST.into(),
             facade: Facade::Mcp,
             session: SessionId::new(&self.sources),
@@ -210,4 +223,46 @@ fn the_grid_is_as_it_was_agreed() {
         std::fs::write(path, &grid).unwrap();
     }
     assert_eq!(grid, std::fs::read_to_string(path).unwrap_or_default(), "the grid changed: read the diff");
+}
+
+#[test]
+fn scopes_only_take_away_and_say_what_is_missing() {
+    let sources =
+        Sources { clock: Arc::new(ManualClock::at(parse_time("2026-01-01").unwrap())), random: Arc::new(SeededRandom::new(7)) };
+    let world = World { org: OrgId::new(&sources), sources };
+    let open = world.instance(world.org, true, InstanceState::Active);
+    let ceilings = [None, Some(Access::Read), Some(Access::Write), Some(Access::Destructive)];
+    for role in [Role::Admin, Role::Member, Role::Viewer] {
+        for permissions in [Permissions::all(), Permissions { read_only: true, ..Permissions::all() }] {
+            for tool in tools() {
+                let of = |ceiling| {
+                    let actor = world.actor_of(role, permissions.clone(), None, ceiling);
+                    let decided = decide(&actor, &tool, Some(&open), world.sources.now());
+                    let lacks = |why: kernel::Refusal| why.lacks;
+                    match decided {
+                        Err(why) => (false, false, lacks(why)),
+                        Ok(permit) => (true, permit.write().is_ok(), permit.write().err().and_then(lacks)),
+                    }
+                };
+                let (reads, writes, lacks) = of(Some(Access::Destructive));
+                assert_eq!(lacks, None, "{}", tool.name);
+                for ceiling in ceilings {
+                    let name = format!("{role} {} {ceiling:?}", tool.name);
+                    let (reads_here, writes_here, lacks) = of(ceiling);
+                    assert_eq!(reads_here, reads && ceiling >= Some(tool.least), "{name}");
+                    let said = most(role, &permissions, ceiling, false, &tool);
+                    assert_eq!(said.is_some(), reads_here, "{name}");
+                    assert_eq!(said > Some(Access::Read), writes_here && tool.access > Access::Read, "{name}");
+                    let most = tool.access.max(Access::Write);
+                    assert_eq!(writes_here, writes && ceiling >= Some(most), "{name}");
+                    // Only where the scope alone is missing is it asked for.
+                    match (reads, reads_here) {
+                        (true, false) => assert_eq!(lacks, Some(tool.least), "{name}"),
+                        (false, _) => assert_eq!(lacks, None, "{name}"),
+                        (true, true) => assert_eq!(lacks, (writes && !writes_here).then_some(most), "{name}"),
+                    }
+                }
+            }
+        }
+    }
 }

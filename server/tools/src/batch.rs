@@ -244,6 +244,8 @@ mod tests {
             operator: false,
             permissions: Arc::new(Permissions::all()),
             own: None,
+            grant: None,
+            ceiling: Some(kernel::Access::Destructive),
             address: Ipv4Addr::LOCALHOST.into(),
             facade: Facade::Mcp,
             session: SessionId::new(&sources),

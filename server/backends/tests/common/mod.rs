@@ -130,6 +130,8 @@ pub fn permit(instance: &Instance) -> kernel::WritePermit {
         operator: true,
         permissions: Arc::new(kernel::Permissions::all()),
         own: None,
+        grant: None,
+        ceiling: Some(kernel::Access::Destructive),
         address: [127, 0, 0, 1].into(),
         facade: kernel::Facade::Cli,
         session: kernel::SessionId::new(&sources),
