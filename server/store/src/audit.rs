@@ -19,7 +19,9 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use kernel::{CallId, Code, Fault, InstanceId, KeyId, OrgId, SessionId, Sources, Timestamp, UserId, WritePermit, refusal};
+use kernel::{
+    CallId, Code, Fault, GrantId, InstanceId, KeyId, OrgId, SessionId, Sources, Timestamp, UserId, WritePermit, refusal,
+};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot},
     task::JoinHandle,
@@ -62,6 +64,8 @@ pub struct CallRow {
     pub org: OrgId,
     pub key: Option<KeyId>,
     pub key_label: Arc<str>,
+    /// The consent by which an OAuth client used the key.
+    pub grant: Option<GrantId>,
     pub user: Option<UserId>,
     pub session: Option<SessionId>,
     pub address: IpAddr,
@@ -993,7 +997,7 @@ fn cause(error: &StoreError) -> Option<String> {
     if let StoreError::Unavailable(e) | StoreError::Statement(e) = error { Some(e.to_string()) } else { None }
 }
 
-const COLUMNS: [&str; 24] = [
+const COLUMNS: [&str; 25] = [
     "id",
     "org_id",
     "instance_id",
@@ -1004,6 +1008,7 @@ const COLUMNS: [&str; 24] = [
     "facade",
     "key_id",
     "key_label",
+    "grant_id",
     "user_id",
     "session_id",
     "address",
@@ -1033,6 +1038,7 @@ fn row_args(args: &mut Vec<Arg>, row: &CallRow, node: &Arc<str>) {
         row.facade,
         row.key,
         &row.key_label,
+        row.grant,
         row.user,
         row.session,
         row.address,
@@ -1171,6 +1177,8 @@ mod tests {
             operator: false,
             permissions: Arc::new(Permissions::all()),
             own: None,
+            grant: None,
+            ceiling: Some(kernel::Access::Destructive),
             address: [192, 0, 2, 1].into(),
             facade: Facade::Mcp,
             session: SessionId::new(sources),
@@ -1187,6 +1195,7 @@ mod tests {
             org: actor.org(),
             key: Some(actor.key()),
             key_label: Arc::clone(actor.key_label()),
+            grant: actor.grant(),
             user: actor.user(),
             session: Some(actor.session()),
             address: actor.address(),

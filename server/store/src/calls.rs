@@ -39,6 +39,8 @@ pub struct Call {
     pub facade: String,
     pub key: Option<String>,
     pub key_label: String,
+    /// The consent by which an OAuth client used the key.
+    pub grant: Option<String>,
     pub user: Option<String>,
     pub session: Option<String>,
     pub address: String,
@@ -66,6 +68,7 @@ fn read(row: &Row) -> Result<Call> {
         facade: row.text("call_audit.facade")?,
         key: row.opt_text("call_audit.key_id")?,
         key_label: row.text("call_audit.key_label")?,
+        grant: row.opt_text("call_audit.grant_id")?,
         user: row.opt_text("call_audit.user_id")?,
         session: row.opt_text("call_audit.session_id")?,
         address: row.text("call_audit.address")?,

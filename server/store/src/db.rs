@@ -128,6 +128,9 @@ text_args!(
     kernel::SessionId,
     kernel::ResourceId,
     kernel::ImpersonationId,
+    kernel::GrantId,
+    kernel::FamilyId,
+    kernel::InviteId,
     kernel::Role,
     kernel::Environment,
     kernel::InstanceState,
@@ -147,12 +150,12 @@ macro_rules! nullable {
 }
 nullable!(
     NoText: String, &str, &String, Arc<str>, &Arc<str>, Timestamp, kernel::OrgId, kernel::UserId, kernel::ServerId, kernel::InstanceId,
-    kernel::CredentialId, kernel::KeyId, kernel::CallId, kernel::SessionId, kernel::Role, kernel::Environment, kernel::InstanceState,
+    kernel::CredentialId, kernel::KeyId, kernel::CallId, kernel::SessionId, kernel::GrantId, kernel::FamilyId, kernel::InviteId, kernel::Role, kernel::Environment, kernel::InstanceState,
     kernel::Health, kernel::RpcDialect, kernel::Code, kernel::Category, kernel::Access, std::net::IpAddr,
 );
 nullable!(NoInt: i64, u32);
 nullable!(NoBool: bool);
-nullable!(NoBytes: Vec<u8>, &[u8]);
+nullable!(NoBytes: Vec<u8>, &[u8], [u8; 32], &[u8; 32]);
 impl<T: Nullable> From<Option<T>> for Arg {
     fn from(v: Option<T>) -> Self {
         v.map_or(T::NULL, Into::into)
@@ -223,6 +226,10 @@ impl Row {
     }
     pub fn bytes32(&self, name: &str) -> Result<[u8; 32]> {
         self.bytes(name)?.try_into().map_err(|_| StoreError::corrupt(name, "it is not 32 bytes long"))
+    }
+    pub fn opt_bytes32(&self, name: &str) -> Result<Option<[u8; 32]>> {
+        let bytes = self.opt_bytes(name)?;
+        bytes.map(|b| b.try_into().map_err(|_| StoreError::corrupt(name, "it is not 32 bytes long"))).transpose()
     }
     /// An id, role, state, environment… stored as its text.
     pub fn parsed<T: FromStr>(&self, name: &str) -> Result<T>

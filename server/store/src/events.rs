@@ -16,6 +16,9 @@ pub enum Change {
     /// What goes into tools' descriptions: approved summaries.
     Knowledge,
     Resource,
+    /// A consent for an OAuth client, or tokens that came of it.
+    Grant,
+    Invite,
 }
 impl Change {
     pub const fn as_str(self) -> &'static str {
@@ -29,6 +32,8 @@ impl Change {
             Self::Key => "key",
             Self::Knowledge => "knowledge",
             Self::Resource => "resource",
+            Self::Grant => "grant",
+            Self::Invite => "invite",
         }
     }
 }

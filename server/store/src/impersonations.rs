@@ -289,6 +289,12 @@ pub async fn due(on: impl Into<On<'_>>, now: Timestamp) -> Result<Vec<Impersonat
     on.into().fetch_all(sql, args![now]).await?.iter().map(read).collect()
 }
 
+/// The visits of a person that go on, those included that are on their way to the instance's host name.
+pub async fn of_user(on: impl Into<On<'_>>, user: UserId) -> Result<Vec<Impersonation>> {
+    let sql = "SELECT * FROM impersonations WHERE user_id = $1 AND opened_at IS NOT NULL AND ended_at IS NULL ORDER BY id";
+    on.into().fetch_all(sql, args![user]).await?.iter().map(read).collect()
+}
+
 /// An organization's, newest first.
 pub async fn list(on: impl Into<On<'_>>, org: OrgId, limit: u32) -> Result<Vec<Impersonation>> {
     let sql = "SELECT * FROM impersonations WHERE org_id = $1 ORDER BY id DESC LIMIT $2";

@@ -1,11 +1,13 @@
 //! API keys. Their text is shown once and never stored: what is kept is its SHA-256 hash and the first characters, for people.
 use std::net::IpAddr;
 
-use kernel::{KeyId, OrgId, Permissions, Role, Sources, Timestamp, UserId};
+use kernel::{InviteId, KeyId, OrgId, Permissions, Role, Sources, Timestamp, UserId};
 
 use crate::{
-    Db, On, Result, Row, StoreError, Tx, args,
+    Db, Lock, On, Result, Row, StoreError, Tx, args,
     events::{self, Change},
+    invites,
+    oauth::grants,
 };
 
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub struct KeyRow {
     pub last_used_at: Option<Timestamp>,
     pub last_used_address: Option<String>,
     pub use_count: i64,
+    /// The invite that made it: it may never do more than who vouches for that.
+    pub invite: Option<InviteId>,
 }
 pub(crate) fn read(row: &Row) -> Result<KeyRow> {
     Ok(KeyRow {
@@ -45,12 +49,14 @@ pub(crate) fn read(row: &Row) -> Result<KeyRow> {
         last_used_at: row.opt_time("api_keys.last_used_at")?,
         last_used_address: row.opt_text("api_keys.last_used_address")?,
         use_count: row.int("api_keys.use_count")?,
+        invite: row.opt_parsed("api_keys.invite_id")?,
     })
 }
 
-/// Those that still work or stopped after `since`: for the registry.
+/// Those that still work or stopped after `since`, with who vouches for the invites that made them: for the registry.
 pub(crate) async fn rows(on: impl Into<On<'_>>, since: Timestamp) -> Result<Vec<Row>> {
-    let sql = "SELECT * FROM api_keys WHERE (revoked_at IS NULL OR revoked_at > $1) AND (expires_at IS NULL OR expires_at > $1)";
+    let sql = "SELECT k.*, i.vouched_by FROM api_keys k LEFT JOIN invites i ON i.id = k.invite_id AND i.org_id = k.org_id \
+               WHERE (k.revoked_at IS NULL OR k.revoked_at > $1) AND (k.expires_at IS NULL OR k.expires_at > $1)";
     on.into().fetch_all(sql, args![since]).await
 }
 
@@ -81,6 +87,8 @@ pub struct NewKey {
     pub hash: [u8; 32],
     pub permissions: Permissions,
     pub expires_at: Option<Timestamp>,
+    /// The invite that makes it, of the same organization.
+    pub invite: Option<InviteId>,
 }
 
 /// A key that no user made: on the command line.
@@ -89,24 +97,60 @@ pub async fn create(tx: &mut Tx, new: &NewKey, sources: &Sources) -> Result<KeyI
 }
 
 /// `maker` is the user who made it.
+///
+/// # Errors
+/// `Reference` where the invite is another organization's.
 pub async fn create_by(tx: &mut Tx, maker: Option<UserId>, new: &NewKey, sources: &Sources) -> Result<KeyId> {
     let (id, now) = (KeyId::new(sources), sources.now());
+    if let Some(invite) = new.invite
+        && invites::find(&mut *tx, new.org, invite).await?.is_none()
+    {
+        return Err(StoreError::Reference);
+    }
     let permissions = serde_json::to_string(&new.permissions).map_err(|e| StoreError::corrupt("api_keys.permissions", e))?;
     tx.execute(
-        "INSERT INTO api_keys (id, org_id, user_id, created_by, role, label, prefix, hash, permissions, expires_at, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        args![id, new.org, new.owner, maker, new.role, &new.label, &new.prefix, new.hash, permissions, new.expires_at, now],
+        "INSERT INTO api_keys \
+         (id, org_id, user_id, created_by, role, label, prefix, hash, permissions, expires_at, created_at, invite_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        args![
+            id,
+            new.org,
+            new.owner,
+            maker,
+            new.role,
+            &new.label,
+            &new.prefix,
+            new.hash,
+            permissions,
+            new.expires_at,
+            now,
+            new.invite
+        ],
     )
     .await?;
     events::write(tx, Change::Key, Some(new.org), id, now).await?;
     Ok(id)
 }
 
-/// Gives false when there is no such key, or it was revoked before.
+/// Gives a key other permissions. Gives false when there is no such key, or it was revoked.
+pub async fn set_permissions(tx: &mut Tx, org: OrgId, id: KeyId, permissions: &Permissions, now: Timestamp) -> Result<bool> {
+    let text = serde_json::to_string(permissions).map_err(|e| StoreError::corrupt("api_keys.permissions", e))?;
+    let sql = "UPDATE api_keys SET permissions = $3 WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL";
+    let changed = tx.execute(sql, args![org, id, text]).await? > 0;
+    events::write(tx, Change::Key, Some(org), id, now).await?;
+    Ok(changed)
+}
+
+/// Revokes the key and the consents that hang on it. Gives false when there is no such key, or it was revoked before.
 pub async fn revoke(tx: &mut Tx, org: OrgId, id: KeyId, now: Timestamp) -> Result<bool> {
+    // Before the key's row: who revokes a consent goes from there to its key.
+    tx.lock(Lock::Registry).await?;
     let sql = "UPDATE api_keys SET revoked_at = $3 WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL";
     let revoked = tx.execute(sql, args![org, id, now]).await? > 0;
     events::write(tx, Change::Key, Some(org), id, now).await?;
+    if revoked {
+        grants::revoke_key(tx, id, now).await?;
+    }
     Ok(revoked)
 }
 

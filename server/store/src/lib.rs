@@ -1,5 +1,28 @@
 //! What ocore keeps: organizations, users, servers, instances, keys, audit. SQLite or PostgreSQL behind one [`Db`].
 
+/// A closed set of words as they are stored.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $what:literal: $($(#[$inner:meta])* $variant:ident = $text:literal),+ $(,)?) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$inner])* $variant),+ }
+        impl $name {
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = String;
+            fn from_str(text: &str) -> std::result::Result<Self, String> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    other => Err(format!(concat!("\"{}\" is no ", $what), other)),
+                }
+            }
+        }
+    };
+}
+
 pub mod audit;
 pub mod audit_log;
 pub mod caller;
@@ -13,14 +36,18 @@ pub mod file_undo;
 pub mod idempotency;
 pub mod impersonations;
 pub mod instances;
+pub mod invites;
 pub mod keys;
 pub mod knowledge;
 pub mod ledger;
 mod migrations;
+pub mod oauth;
+pub mod oidc;
 pub mod operations;
 pub mod orgs;
 pub mod registry;
 pub mod resources;
+pub mod second_factor;
 pub mod secrets;
 pub mod security;
 pub mod servers;

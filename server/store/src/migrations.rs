@@ -32,6 +32,7 @@ migrations! {
     10 "0010_impersonation",
     11 "0011_file_undo",
     12 "0012_docker_health",
+    13 "0013_oauth",
 }
 
 fn build(engine: Engine) -> Migrator {

@@ -15,8 +15,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 use kernel::{
-    Actor, Instance, InstanceId, KeyId, OrgId, Organization, OwnCredentials, Permissions, Role, Server, Sources, Timestamp,
-    UserId,
+    Actor, Instance, InstanceId, InviteId, KeyId, OrgId, Organization, OwnCredentials, Permissions, Role, Server, Sources,
+    Timestamp, UserId,
     resource::{Resource, Rules, WithoutResource},
 };
 use tokio::sync::{Mutex, Notify};
@@ -29,6 +29,13 @@ pub struct UserRecord {
     pub email: Arc<str>,
     pub active: bool,
     pub operator: bool,
+}
+
+/// The invite that made a key, and whose power bounds the key at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invited {
+    pub invite: InviteId,
+    pub vouched_by: UserId,
 }
 
 #[derive(Debug, Clone)]
@@ -45,6 +52,8 @@ pub struct KeyRecord {
     pub permissions: Arc<Permissions>,
     /// The Odoo logins of its own, if it has any.
     pub own: Option<Arc<OwnCredentials>>,
+    /// Where an invite made it: it may never do more than who vouches for the invite.
+    pub invite: Option<Invited>,
     pub expires_at: Option<Timestamp>,
     /// Revoked keys stay for a month: whose they were is known when they are used again.
     pub revoked_at: Option<Timestamp>,
@@ -370,6 +379,9 @@ fn key(row: &Row, own: &HashMap<KeyId, OwnCredentials>) -> Result<([u8; 32], Arc
         tracing::error!(key = %key.id, "the permissions of a key cannot be read; it grants nothing");
         Permissions::nothing()
     });
+    // An invite without who vouches for it cannot be: the error leaves the key out, and it opens nothing.
+    let vouched = |invite| row.parsed("invites.vouched_by").map(|vouched_by| Invited { invite, vouched_by });
+    let invite = key.invite.map(vouched).transpose()?;
     let record = KeyRecord {
         id: key.id,
         org: key.org,
@@ -379,6 +391,7 @@ fn key(row: &Row, own: &HashMap<KeyId, OwnCredentials>) -> Result<([u8; 32], Arc
         label: key.label.into(),
         permissions: Arc::new(permissions),
         own: own.get(&key.id).cloned().map(Arc::new),
+        invite,
         expires_at: key.expires_at,
         revoked_at: key.revoked_at,
     };

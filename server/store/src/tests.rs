@@ -20,14 +20,14 @@ use crate::{
     vault::{KeySource, Vault},
 };
 
-struct World {
-    org: OrgId,
-    other: OrgId,
-    user: UserId,
-    server: ServerId,
-    other_server: ServerId,
-    instance: InstanceId,
-    key: KeyId,
+pub(crate) struct World {
+    pub(crate) org: OrgId,
+    pub(crate) other: OrgId,
+    pub(crate) user: UserId,
+    pub(crate) server: ServerId,
+    pub(crate) other_server: ServerId,
+    pub(crate) instance: InstanceId,
+    pub(crate) key: KeyId,
 }
 
 fn instance(org: OrgId, server: ServerId, slug: &str, database: &str) -> NewInstance {
@@ -46,7 +46,7 @@ fn instance(org: OrgId, server: ServerId, slug: &str, database: &str) -> NewInst
         concurrency: 4,
     }
 }
-fn key(org: OrgId, owner: Option<UserId>, n: u8) -> NewKey {
+pub(crate) fn key(org: OrgId, owner: Option<UserId>, n: u8) -> NewKey {
     NewKey {
         org,
         owner,
@@ -56,10 +56,11 @@ fn key(org: OrgId, owner: Option<UserId>, n: u8) -> NewKey {
         hash: [n; 32],
         permissions: Permissions::all(),
         expires_at: None,
+        invite: None,
     }
 }
 
-async fn world(t: &TestStore) -> World {
+pub(crate) async fn world(t: &TestStore) -> World {
     let mut tx = t.begin().await.unwrap();
     let s = &t.sources;
     let org = orgs::create(&mut tx, "acme", "Acme", s).await.unwrap();
@@ -73,6 +74,15 @@ async fn world(t: &TestStore) -> World {
     let key = keys::create(&mut tx, &key(org, Some(user), 1), s).await.unwrap();
     tx.commit().await.unwrap();
     World { org, other, user, server, other_server, instance: id, key }
+}
+
+/// Twenty do it at once, half of them from another process; `wait` lets all come before any goes on.
+pub(crate) async fn at_once<T>(t: &TestStore, work: impl AsyncFn(Db, u8, &tokio::sync::Barrier) -> T) -> Vec<T> {
+    let (other, wait) = (t.another().await, tokio::sync::Barrier::new(20));
+    let all = (0..20).map(|n| work(if n % 2 == 0 { t.db.clone() } else { other.clone() }, n, &wait));
+    let done = futures_util::future::join_all(all).await;
+    other.close().await;
+    done
 }
 
 #[tokio::test]
@@ -531,8 +541,9 @@ async fn changes_of_files_are_kept_sealed_the_last_first_and_for_a_while() {
 #[expect(clippy::disallowed_methods, reason = "the sources of this crate are no instance's files")]
 async fn every_fixed_statement_is_taken_by_both_engines() {
     let mut statements = Vec::new();
-    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
-        let path = file.unwrap().path();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let files = |folder: &str| std::fs::read_dir(format!("{source}{folder}")).unwrap().map(|file| file.unwrap().path());
+    for path in files("").chain(files("/oauth")) {
         if path.extension().is_some_and(|e| e == "rs") {
             let source = std::fs::read_to_string(&path).unwrap();
             statements.extend(literals(&source).into_iter().map(|sql| (path.file_name().unwrap().to_owned(), sql)));

@@ -122,6 +122,21 @@ pub async fn update(tx: &mut Tx, id: UserId, change: &UserChange, now: Timestamp
     Ok(changed > 0)
 }
 
+/// Sets a password in place of the one with the hash `old`; none where there was none. Gives false when it is another one by now.
+/// Whoever calls this ends the user's other sessions in the same transaction.
+pub async fn change_password(tx: &mut Tx, id: UserId, old: Option<&str>, new: &str, now: Timestamp) -> Result<bool> {
+    let sql = "UPDATE users SET password_hash = $3, updated_at = $4 \
+               WHERE id = $1 AND active AND COALESCE(password_hash, '') = $2";
+    let changed = tx.execute(sql, args![id, old.unwrap_or_default(), new, now]).await?;
+    events::write(tx, Change::User, None, id, now).await?;
+    Ok(changed > 0)
+}
+
+/// How many users there are, disabled ones too.
+pub async fn count(on: impl Into<On<'_>>) -> Result<i64> {
+    on.into().fetch_optional("SELECT count(*) AS n FROM users", args![]).await?.map_or(Ok(0), |r| r.int("n"))
+}
+
 /// The user's role in the organization.
 pub async fn role(on: impl Into<On<'_>>, org: OrgId, user: UserId) -> Result<Option<Role>> {
     let row =
@@ -152,6 +167,34 @@ pub async fn owners(on: impl Into<On<'_>>, org: OrgId) -> Result<i64> {
     let sql = "SELECT count(*) AS n FROM memberships m JOIN users u ON u.id = m.user_id \
                WHERE m.org_id = $1 AND m.role = 'owner' AND u.active";
     on.into().fetch_optional(sql, args![org]).await?.map_or(Ok(0), |r| r.int("n"))
+}
+
+/// An organization that a user is a member of.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    pub org: OrgId,
+    pub slug: String,
+    pub name: String,
+    pub role: Role,
+    /// How many instances it has that are not archived.
+    pub instances: u32,
+}
+
+/// The organizations of a user as people read them, by slug.
+pub async fn organizations(on: impl Into<On<'_>>, user: UserId) -> Result<Vec<Membership>> {
+    let sql = "SELECT o.id, o.slug, o.name, m.role, \
+               (SELECT count(*) FROM instances i WHERE i.org_id = o.id AND i.state <> 'archived') AS instances \
+               FROM memberships m JOIN organizations o ON o.id = m.org_id WHERE m.user_id = $1 ORDER BY o.slug";
+    let read = |row: &Row| {
+        Ok(Membership {
+            org: row.parsed("organizations.id")?,
+            slug: row.text("organizations.slug")?,
+            name: row.text("organizations.name")?,
+            role: row.parsed("memberships.role")?,
+            instances: row.uint("instances")?,
+        })
+    };
+    on.into().fetch_all(sql, args![user]).await?.iter().map(read).collect()
 }
 
 /// The organizations of a user, with the role in each.

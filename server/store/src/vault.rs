@@ -137,6 +137,8 @@ const SEALED: &[(&str, &str, &[&str])] = &[
     ("operations", "arguments", &["id"]),
     ("operations", "journal", &["id"]),
     ("operations", "outcome", &["id"]),
+    ("user_totp", "secret", &["user_id"]),
+    ("oidc_logins", "secrets", &["state"]),
 ];
 
 /// A key that wraps.
