@@ -1,10 +1,16 @@
-//! Who somebody is: API keys and passwords. No HTTP types. The only place where an [`kernel::Actor`] is made.
+//! Who somebody is: API keys, passwords and OAuth's tokens. No HTTP types. The only place where an [`kernel::Actor`] is made.
+pub mod fetch;
+pub mod invite;
+pub mod oauth;
 pub mod password;
 mod people;
 mod sessions;
 pub mod token;
 mod verify;
+#[cfg(test)]
+mod world;
 
-pub use people::{NotIn, People, Signed};
+pub use people::{AccountFacts, Came, NotDone, NotIn, People, SecondStepBegun, Signed, TurnedOn, Waiting};
 pub use sessions::{Moment, Session};
-pub use verify::{Denied, Keys, Known, Reason, Touched};
+pub use store::web_sessions::WebSession;
+pub use verify::{Denied, Keys, Known, Presented, Reason, Touched};

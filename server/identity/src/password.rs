@@ -16,6 +16,61 @@ const MOST: usize = 1024;
 const AT_ONCE: usize = 4;
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
 
+/// Why a password is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weak {
+    /// Fewer than [`LEAST`] characters.
+    Short,
+    /// More than 1,024 bytes.
+    Long,
+    /// Among those that are tried first.
+    Common,
+}
+
+/// Long enough, and tried first all the same. In lower case, without digits and signs at the end.
+const TRIED_FIRST: [&str; 22] = [
+    "abcdefghijkl",
+    "abcdefghijklm",
+    "adminadmin",
+    "administrator",
+    "changemechangeme",
+    "correcthorsebatterystaple",
+    "correct horse battery staple",
+    "iloveyouiloveyou",
+    "letmeinletmein",
+    "motdepasse",
+    "odooodooodoo",
+    "ocoreocore",
+    "passwordpassword",
+    "passwort",
+    "password",
+    "qwertyqwerty",
+    "qwertyuiop",
+    "qwertzuiop",
+    "qwertyuiopasdf",
+    "superadministrator",
+    "welcomewelcome",
+    "zxcvbnmasdfghjkl",
+];
+
+/// Whether a person may choose that password. `email` is the person's address.
+pub fn weak(password: &SecretString, email: &str) -> Option<Weak> {
+    let text = password.expose_secret();
+    if text.len() > MOST {
+        return Some(Weak::Long);
+    }
+    if text.chars().count() < LEAST {
+        return Some(Weak::Short);
+    }
+    let lower = text.trim().to_lowercase();
+    let few = lower.chars().collect::<std::collections::HashSet<_>>().len() < 5;
+    let counted = "0123456789".repeat(3);
+    let digits = counted.contains(&*lower) || counted.chars().rev().collect::<String>().contains(&*lower);
+    let own = lower == email.trim().to_lowercase();
+    let word = lower.trim_end_matches(|c: char| c.is_ascii_digit() || c.is_ascii_punctuation());
+    (few || digits || own || TRIED_FIRST.contains(&word)).then_some(Weak::Common)
+}
+
 /// The PHC text of a password's hash. Takes some 20 ms of a core, on a thread of its own.
 ///
 /// # Errors
@@ -71,6 +126,27 @@ async fn in_turn<T: Send + 'static>(turns: &'static Semaphore, work: impl FnOnce
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_tried_first_is_not_taken() {
+        let weak = |text: &str| weak(&text.to_owned().into(), "ann.smith@example.com");
+        assert_eq!(weak("short"), Some(Weak::Short));
+        assert_eq!(weak(&"long".repeat(300)), Some(Weak::Long));
+        for common in [
+            "aaaaaaaaaaaa",
+            "abababababab",
+            "123456789012",
+            "987654321098",
+            "Password2026!",
+            "Ann.Smith@example.com",
+            "passwordpassword",
+        ] {
+            assert_eq!(weak(common), Some(Weak::Common), "{common}");
+        }
+        for fine in ["correct horse battery", "ä quiet yellow bus", "k2$9fLq!x0zzP"] {
+            assert_eq!(weak(fine), None, "{fine}");
+        }
+    }
 
     #[tokio::test]
     async fn a_password_verifies_against_its_own_hash_alone() {

@@ -2,6 +2,11 @@
 //!
 //! A wrong address and a wrong password are told the same way and cost the same work. Guessing is slowed per account and address, per
 //! address, and per account; who has signed in from an address before is let in from there however many others guess.
+//!
+//! With a second step, a right password gives a session that opens nothing yet; the code turns it into one that does, under another
+//! cookie. What somebody does to the own account is in `people/account.rs`.
+mod account;
+
 use std::{collections::HashMap, hash::Hash, net::IpAddr};
 
 use kernel::{ExposeSecret as _, Result, SecretString, SessionId, Sources, TimeDelta, Timestamp, UserId};
@@ -11,11 +16,17 @@ use sha2::{Digest as _, Sha256};
 use store::{
     Db,
     audit_log::{self, Target, Who},
-    users,
-    web_sessions::{self, WebSession},
+    second_factor, users,
+    vault::Vault,
+    web_sessions::{self, Found, Method, WebSession},
 };
 
-use crate::password;
+pub use account::{AccountFacts, NotDone, SecondStepBegun, TurnedOn};
+
+use crate::{
+    oauth::{counts::Counts, throttle, totp},
+    password,
+};
 
 /// What the cookie of a session starts with.
 const PREFIX: &str = "ocw_";
@@ -42,28 +53,50 @@ pub struct Signed {
     pub operator: bool,
 }
 
+/// What a right password gives.
+#[derive(Debug)]
+pub struct Came {
+    /// The cookie of the session.
+    pub cookie: SecretString,
+    /// Whether the session waits for a code and opens nothing until then.
+    pub second_step: bool,
+}
+
+/// A person whose password was right and whose code is still to come. May do nothing but show it.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    session: SessionId,
+    user: UserId,
+    pub email: String,
+}
+
 /// Why somebody was not signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotIn {
-    /// Address or password; which is not told.
+    /// Address or password, which is not told; or the code.
     Wrong,
     /// Too many failures.
     Later { seconds: i64 },
+    /// The session that waited for a code has ended: from the start again.
+    Over,
 }
 
 /// The door for people.
 #[derive(Debug)]
 pub struct People {
     db: Db,
+    vault: Vault,
     sources: Sources,
     failures: Failures,
+    counts: Counts,
 }
 impl People {
-    pub fn new(db: Db, sources: Sources) -> Self {
-        Self { db, sources, failures: Failures::default() }
+    /// `vault` seals the secrets of authenticators.
+    pub fn new(db: Db, vault: Vault, sources: Sources) -> Self {
+        Self { db, vault, sources, failures: Failures::default(), counts: Counts::default() }
     }
 
-    /// Signs a person in. Gives the session's cookie, once.
+    /// Signs a person in, as far as a password goes. Gives the session's cookie, once.
     ///
     /// # Errors
     /// Only when the store does not answer.
@@ -73,21 +106,17 @@ impl People {
         password: SecretString,
         address: IpAddr,
         agent: &str,
-    ) -> Result<std::result::Result<SecretString, NotIn>> {
+    ) -> Result<std::result::Result<Came, NotIn>> {
         let now = self.sources.now();
         let account = users::email_key(email);
         let found = users::by_email(&self.db, email).await?;
-        let known = match &found {
-            Some(user) => web_sessions::list(&self.db, user.id, now).await?.iter().any(|s| s.address == address.to_string()),
-            None => false,
-        };
+        // Nobody's sessions and password are looked for too, so that the store works as long either way.
+        let id = found.as_ref().map_or(UserId::nil(), |user| user.id);
+        let known = web_sessions::list(&self.db, id, now).await?.iter().any(|s| s.address == address.to_string());
         if let Some(seconds) = self.failures.wait(&account, address, known, now) {
             return Ok(Err(NotIn::Later { seconds }));
         }
-        let hash = match &found {
-            Some(user) if user.active => users::password_hash(&self.db, user.id).await?,
-            _ => None,
-        };
+        let hash = users::password_hash(&self.db, id).await?.filter(|_| found.as_ref().is_some_and(|user| user.active));
         // Counted before it is known whether it is right: of many at once no more are tried than may fail.
         self.failures.count(&account, address, known, now);
         let right = password::verify(password, hash.clone().unwrap_or_else(|| NOBODY.to_owned())).await;
@@ -97,12 +126,80 @@ impl People {
         let cookie = self.cookie();
         let mut tx = self.db.begin().await?;
         let agent: String = agent.chars().filter(|c| !c.is_control()).take(AGENT).collect();
-        let id = web_sessions::create(&mut tx, user.id, &digest(cookie.expose_secret()), address, &agent, &self.sources).await?;
-        let who =
-            Who { kind: "user", id: Some(user.id.to_string()), name: user.email.clone(), address: Some(address.to_string()) };
+        let id = web_sessions::create(
+            &mut tx,
+            user.id,
+            &digest(cookie.expose_secret()),
+            Method::Password,
+            address,
+            &agent,
+            &self.sources,
+        )
+        .await?;
+        let found = web_sessions::find(&mut tx, &digest(cookie.expose_secret()), now).await?;
+        let second_step = matches!(found, Some(Found::SecondStep(..)));
+        let action = if second_step { "user.sign_in_begun" } else { "user.sign_in" };
         let target = Target { kind: "web_session", id: Some(id.to_string()), name: agent };
-        audit_log::write(&mut tx, &who, None, "user.sign_in", &target, &json!({ "with": "password" }), &self.sources).await?;
+        let who = who(user.id, &user.email, address);
+        audit_log::write(&mut tx, &who, None, action, &target, &json!({ "with": "password" }), &self.sources).await?;
         tx.commit().await?;
+        Ok(Ok(Came { cookie, second_step }))
+    }
+
+    /// Whose password was right under this cookie, while the code is still to come.
+    pub async fn waiting(&self, cookie: &str) -> Result<Option<Waiting>> {
+        if !cookie.starts_with(PREFIX) {
+            return Ok(None);
+        }
+        Ok(match web_sessions::find(&self.db, &digest(cookie), self.sources.now()).await? {
+            Some(Found::SecondStep(session, user)) => Some(Waiting { session: session.id, user: user.id, email: user.email }),
+            _ => None,
+        })
+    }
+
+    /// The second step of signing in: a code of the authenticator, or a recovery code, each counting once. Gives the session's new
+    /// cookie; the one that waited is nobody's from then on.
+    ///
+    /// Wrong codes are counted per user. Where the user is signed in already they are counted apart, so that whoever knows the
+    /// password and guesses elsewhere keeps nobody out there.
+    pub async fn second_step(
+        &self,
+        waiting: &Waiting,
+        typed: &str,
+        address: IpAddr,
+    ) -> Result<std::result::Result<SecretString, NotIn>> {
+        const WHAT: &str = "second step";
+        let (now, user) = (self.sources.now(), waiting.user);
+        let found = second_factor::find(&self.db, &self.vault, user).await?;
+        let Some((factor, confirmed)) = found.and_then(|f| f.confirmed_at.map(|at| (f, at))) else { return Ok(Err(NotIn::Over)) };
+        let here = web_sessions::list(&self.db, user, now)
+            .await?
+            .iter()
+            .any(|s| s.address == address.to_string() && s.second_factor_at.is_some_and(|shown| shown >= confirmed));
+        let of = if here { format!("{user} at {}", network(address)) } else { user.to_string() };
+        if let Err(seconds) = self.counts.take(throttle::SECOND_FACTOR, WHAT, &of, now) {
+            return Ok(Err(NotIn::Later { seconds }));
+        }
+        let step = totp::check(&account::shared(&factor)?, typed, now, factor.last_step);
+        let recovery = totp::recovery_hash(typed);
+
+        let mut tx = self.db.begin().await?;
+        let with = match (step, recovery) {
+            (Some(step), _) if second_factor::use_step(&mut tx, user, step).await? => "code",
+            (None, Some(hash)) if second_factor::use_recovery(&mut tx, user, &hash).await? => "recovery code",
+            _ => return Ok(Err(NotIn::Wrong)),
+        };
+        let cookie = self.cookie();
+        // Gone when the factor was taken away or the user disabled meanwhile; then the code is not used up either.
+        if !web_sessions::second_step(&mut tx, waiting.session, &digest(cookie.expose_secret()), now).await? {
+            return Ok(Err(NotIn::Over));
+        }
+        let target = Target { kind: "web_session", id: Some(waiting.session.to_string()), name: String::new() };
+        let detail = json!({ "with": "password", "then": with });
+        audit_log::write(&mut tx, &who(user, &waiting.email, address), None, "user.sign_in", &target, &detail, &self.sources)
+            .await?;
+        tx.commit().await?;
+        self.counts.give_back(WHAT, &of);
         Ok(Ok(cookie))
     }
 
@@ -112,7 +209,8 @@ impl People {
             return Ok(None);
         }
         let now = self.sources.now();
-        let Some((session, user)) = web_sessions::find(&self.db, &digest(cookie), now).await? else { return Ok(None) };
+        let found = web_sessions::find(&self.db, &digest(cookie), now).await?;
+        let Some(Found::Signed(session, user)) = found else { return Ok(None) };
         self.touch(&session, now).await?;
         Ok(Some(Signed { session: session.id, user: user.id, email: user.email, operator: user.operator }))
     }
@@ -145,6 +243,9 @@ impl People {
     }
 }
 
+fn who(user: UserId, email: &str, address: IpAddr) -> Who {
+    Who { kind: "user", id: Some(user.to_string()), name: email.to_owned(), address: Some(address.to_string()) }
+}
 fn digest(cookie: &str) -> [u8; 32] {
     Sha256::digest(cookie.as_bytes()).into()
 }
@@ -220,7 +321,10 @@ mod tests {
     use std::sync::Arc;
 
     use kernel::ManualClock;
-    use store::testing::{TestStore, sqlite};
+    use store::{
+        testing::{TestStore, sqlite},
+        vault::KeySource,
+    };
 
     use super::*;
 
@@ -241,11 +345,13 @@ mod tests {
         let mut tx = db.begin().await.unwrap();
         let user = users::create(&mut tx, "Ann@example.com", Some(&hash), false, &sources).await.unwrap();
         tx.commit().await.unwrap();
-        World { people: People::new(db.clone(), sources), _store: store, db, clock, user }
+        let vault = Vault::open(&db, KeySource::in_data_dir(store.dir.path()), &sources).await.unwrap();
+        World { people: People::new(db.clone(), vault, sources), _store: store, db, clock, user }
     }
     impl World {
         async fn try_in(&self, password: &str, from: IpAddr) -> std::result::Result<SecretString, NotIn> {
-            self.people.sign_in("ann@EXAMPLE.com ", password.to_owned().into(), from, "a browser\n").await.unwrap()
+            let came = self.people.sign_in("ann@EXAMPLE.com ", password.to_owned().into(), from, "a browser\n").await.unwrap();
+            came.map(|came| came.cookie)
         }
     }
 
@@ -281,7 +387,7 @@ mod tests {
             let cookie = w.people.cookie();
             let mut tx = w.db.begin().await.unwrap();
             let digest = digest(cookie.expose_secret());
-            web_sessions::create(&mut tx, w.user, &digest, HERE, "", &w.people.sources).await.unwrap();
+            web_sessions::create(&mut tx, w.user, &digest, Method::Password, HERE, "", &w.people.sources).await.unwrap();
             users::update(&mut tx, w.user, &change, w.people.sources.now()).await.unwrap();
             tx.commit().await.unwrap();
             assert!(w.people.signed(cookie.expose_secret()).await.unwrap().is_none());
