@@ -402,6 +402,17 @@ impl Visits {
         self.end(&visit.of, "signed out", by.as_ref()).await.map(drop)
     }
 
+    /// A person has signed out of ocore: what that browser opened must not stay open behind it. Tries all of them.
+    pub async fn leave_all(&self, signed: &Signed, address: IpAddr) -> Result<()> {
+        let by = person(signed, address);
+        let open = impersonations::of_user(&self.admin.db, signed.user).await?;
+        let mut failed = None;
+        for of in open {
+            failed = failed.or(self.end(&of, "its person signed out of ocore", Some(&by)).await.err());
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
     /// Ends what is over. A job calls it; doing it twice is harmless.
     pub async fn sweep(&self) -> Result<()> {
         for of in impersonations::due(&self.admin.db, self.admin.sources.now()).await? {

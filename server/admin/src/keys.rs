@@ -1,6 +1,7 @@
 //! API keys. Their text is made by identity and shown once; here only its first characters and its hash arrive.
 use kernel::{
-    Code, Instance, KeyId, Permissions, Refusal, Result, Role, Selection, Timestamp, UserId, refusal, resource::check_rules,
+    Code, Instance, KeyId, OrgId, Permissions, Refusal, Result, Role, Selection, Timestamp, UserId, refusal,
+    resource::check_rules,
 };
 use serde_json::json;
 use store::{
@@ -78,14 +79,7 @@ pub async fn create(admin: &Admin, by: &By, new: &NewKey) -> Result<KeyRow> {
     if mine == Role::Viewer && !new.permissions.read_only {
         return Err(refusal(Code::PermissionDenied, "Viewers make read-only keys.").next("Make it read-only.").into());
     }
-    check_rules(&new.permissions.rules)?;
-    if let Selection::Only(ids) = &new.permissions.instances {
-        for id in ids {
-            if instances::find(&mut tx, org.id, *id).await?.is_none() {
-                return Err(teach::hidden("instance", &id.to_string()).into());
-            }
-        }
-    }
+    named(&mut tx, org.id, &new.permissions).await?;
     let row = keys::NewKey {
         org: org.id,
         owner,
@@ -95,6 +89,7 @@ pub async fn create(admin: &Admin, by: &By, new: &NewKey) -> Result<KeyRow> {
         hash: new.hash,
         permissions: new.permissions.clone(),
         expires_at: new.expires_at,
+        invite: None,
     };
     let id = keys::create_by(&mut tx, by.user(), &row, &admin.sources).await?;
     let detail = json!({
@@ -109,8 +104,21 @@ pub async fn create(admin: &Admin, by: &By, new: &NewKey) -> Result<KeyRow> {
     Ok(row)
 }
 
+/// Refuses permissions that name what is not there, or is another organization's.
+pub(crate) async fn named(tx: &mut Tx, org: OrgId, permissions: &Permissions) -> Result<()> {
+    check_rules(&permissions.rules)?;
+    if let Selection::Only(ids) = &permissions.instances {
+        for id in ids {
+            if instances::find(&mut *tx, org, *id).await?.is_none() {
+                return Err(teach::hidden("instance", &id.to_string()).into());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// More than the installation's default is for administrators to give, and only operators give without a limit.
-fn rate(admin: &Admin, by: &By, mine: Role, wanted: Option<u32>) -> Checked<()> {
+pub(crate) fn rate(admin: &Admin, by: &By, mine: Role, wanted: Option<u32>) -> Checked<()> {
     let default = admin.calls_per_minute;
     match wanted {
         Some(0) => {

@@ -5,8 +5,10 @@
 
 pub mod audit;
 mod by;
+pub mod consents;
 pub mod impersonations;
 pub mod instances;
+pub mod invites;
 pub mod keys;
 pub mod knowledge;
 pub mod operations;
@@ -16,6 +18,7 @@ pub mod resources;
 pub mod secrets;
 pub mod servers;
 pub mod sessions;
+pub mod set_up;
 mod teach;
 pub mod users;
 

@@ -19,8 +19,11 @@ use crate::{
     orgs::{self, OrgChange},
     secrets,
     servers::{self, NewServer},
+    set_up::{First, SetUp},
     users::{self, NewUser, UserUpdate},
 };
+
+mod invites;
 
 /// Goes on by a millisecond whenever it is read, so that what was made later sorts later.
 #[derive(Debug)]
@@ -591,7 +594,7 @@ async fn who_has_a_login_is_told_to_operators_alone() {
         for by in [&boss, &owner] {
             for (what, said) in ["key", "role", "leave"].into_iter().zip(ask(by).await) {
                 let (code, _, next) = same(what, said);
-                assert!(code == Code::NotFound && next.contains("operator adds members"), "{what}: {next}");
+                assert!(code == Code::NotFound && next.contains("comes in by an invite"), "{what}: {next}");
             }
             let near = refused(users::set_role(&a, by, "acme", "membr@x.com", Role::Viewer).await);
             assert!(near.next.contains("member@x.com"), "{near}");
@@ -612,6 +615,99 @@ async fn who_has_a_login_is_told_to_operators_alone() {
         users::set_role(&a, &theirs, "acme", "bob@other.org", Role::Viewer).await.unwrap();
         users::set_role(&a, &boss, "acme", "BOB@other.org", Role::Member).await.unwrap();
         users::remove_member(&a, &boss, "acme", "bob@other.org").await.unwrap();
+    })
+    .await;
+}
+
+const ADDRESS: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+fn first(email: &str, org: &str) -> First {
+    First { email: email.into(), password_hash: "$argon2id$".into(), org: org.into() }
+}
+
+#[tokio::test]
+async fn of_two_who_set_up_at_once_one_becomes_the_first_user() {
+    each_engine(async |t| {
+        let a = admin(t).await;
+        let (set_up, token) = SetUp::open(&a).await.unwrap().unwrap();
+        assert_eq!(token.expose_secret().len(), 64);
+        assert!(!format!("{set_up:?}").contains(token.expose_secret()));
+        for wrong in ["", "0", &"0".repeat(64)] {
+            let wrong = SecretString::from(wrong.to_owned());
+            assert!(!set_up.stands(&wrong).await.unwrap());
+            assert!(!set_up.finish(&wrong, &first("eve@example.com", "Evil"), ADDRESS).await.unwrap());
+        }
+        assert!(set_up.finish(&token, &first("nobody", "Acme"), ADDRESS).await.is_err());
+        assert!(set_up.finish(&token, &first("ann@example.com", " "), ADDRESS).await.is_err());
+        assert!(set_up.stands(&token).await.unwrap(), "what was refused made nobody");
+
+        // Another process of the same installation has a token of its own.
+        let (other, others) = SetUp::open(&a).await.unwrap().unwrap();
+        let (ann, bob) = (first("ann@example.com", "Acme Inc."), first("bob@example.com", "Berg"));
+        let (one, two) = tokio::join!(set_up.finish(&token, &ann, ADDRESS), other.finish(&others, &bob, ADDRESS));
+        assert_eq!([one.unwrap(), two.unwrap()].iter().filter(|made| **made).count(), 1);
+        assert!(!set_up.stands(&token).await.unwrap() && !other.stands(&others).await.unwrap());
+        let all = users::list(&a, &host()).await.unwrap();
+        assert_eq!(all.len(), 1);
+        assert!(all[0].operator && all[0].active);
+        let orgs = users::organizations(&a, all[0].id).await.unwrap();
+        let here: Vec<_> = orgs.iter().map(|o| (o.slug.as_str(), o.role, o.instances)).collect();
+        assert!(here == [("acme-inc", Role::Owner, 0)] || here == [("berg", Role::Owner, 0)], "{here:?}");
+        assert_eq!(orgs::list(&a, &host()).await.unwrap().len(), 1, "who came second left nothing");
+        assert!(SetUp::open(&a).await.unwrap().is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_way_in_closes_after_an_hour_and_when_there_is_a_user() {
+    each_engine(async |t| {
+        let a = admin(t).await;
+        orgs::create(&a, &host(), "acme", "Acme").await.unwrap();
+        let (late, token) = SetUp::open(&a).await.unwrap().unwrap();
+        t.clock.advance(chrono::TimeDelta::hours(1));
+        assert!(!late.stands(&token).await.unwrap());
+        assert!(!late.finish(&token, &first("ann@example.com", "Acme"), ADDRESS).await.unwrap());
+
+        // An organization of that name that is there already is the one that is meant.
+        let (set_up, token) = SetUp::open(&a).await.unwrap().unwrap();
+        let new = NewUser { email: "op@example.com".into(), member: None, password_hash: None, operator: true };
+        users::create(&a, &host(), &new).await.unwrap();
+        assert!(!set_up.finish(&token, &first("ann@example.com", "Acme"), ADDRESS).await.unwrap());
+        assert!(!set_up.stands(&token).await.unwrap());
+        assert_eq!(users::list(&a, &host()).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_operator_takes_a_second_step_away_and_ends_sessions() {
+    each_engine(async |t| {
+        let a = admin(t).await;
+        let new = NewUser { email: "ann@example.com".into(), member: None, password_hash: None, operator: true };
+        let ann = users::create(&a, &host(), &new).await.unwrap().id;
+        let ask = |remove_second_step, end_sessions| UserUpdate { remove_second_step, end_sessions, ..UserUpdate::default() };
+        assert_eq!(refused(users::update(&a, &host(), "ann@example.com", &ask(true, false)).await).code, Code::Conflict);
+
+        let now = a.sources.now();
+        let mut tx = t.begin().await.unwrap();
+        store::second_factor::begin(&mut tx, &a.vault, ann, &[7; 20], now).await.unwrap();
+        store::second_factor::confirm(&mut tx, ann, now, 1, &[[1; 32]], now).await.unwrap();
+        for hash in [[1; 32], [2; 32]] {
+            let method = store::web_sessions::Method::Password;
+            let id = store::web_sessions::create(&mut tx, ann, &hash, method, ADDRESS, "", &a.sources).await.unwrap();
+            store::web_sessions::second_step(&mut tx, id, &hash, a.sources.now()).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        users::update(&a, &host(), "ann@example.com", &ask(true, false)).await.unwrap();
+        assert!(store::second_factor::find(&a.db, &a.vault, ann).await.unwrap().is_none());
+        assert_eq!(store::second_factor::codes_left(&a.db, ann).await.unwrap(), 0);
+        assert_eq!(store::web_sessions::list(&a.db, ann, a.sources.now()).await.unwrap().len(), 2);
+        users::update(&a, &host(), "ann@example.com", &ask(false, true)).await.unwrap();
+        assert!(store::web_sessions::list(&a.db, ann, a.sources.now()).await.unwrap().is_empty());
+        let rows = store::audit_log::list(&a.db, None, None, 2).await.unwrap();
+        assert_eq!(rows[0].detail["sessions_ended"], 2);
+        assert_eq!(rows[1].detail["second_step_removed"], true);
     })
     .await;
 }

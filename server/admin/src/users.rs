@@ -1,9 +1,9 @@
 //! Users and their memberships. Passwords come as ready hashes; nobody but the user and the operator sets one.
 use kernel::{Code, Organization, Result, Role, refusal};
 use serde_json::json;
-use store::{Tx, users};
+use store::{Tx, second_factor, users, web_sessions};
 
-pub use store::users::{Member, UserRow};
+pub use store::users::{Member, Membership, UserRow};
 
 use crate::{
     Admin, By, orgs, taken, target,
@@ -61,6 +61,10 @@ pub struct UserUpdate {
     pub active: Option<bool>,
     pub operator: Option<bool>,
     pub password_hash: Option<String>,
+    /// Takes the second step away, for who has lost telephone and recovery codes.
+    pub remove_second_step: bool,
+    /// Signs the user out everywhere.
+    pub end_sessions: bool,
 }
 
 /// Operators alone.
@@ -80,8 +84,23 @@ pub async fn update(admin: &Admin, by: &By, address: &str, change: &UserUpdate) 
         &json!({ "active": old.active, "operator": old.operator }),
         &json!({ "active": change.active.unwrap_or(old.active), "operator": change.operator.unwrap_or(old.operator) }),
     );
-    if let (true, Some(map)) = (change.password_hash.is_some(), detail.as_object_mut()) {
-        map.insert("credentials_changed".into(), true.into());
+    let mut happened = Vec::new();
+    if change.password_hash.is_some() {
+        happened.push(("credentials_changed", true.into()));
+    }
+    if change.remove_second_step {
+        if !second_factor::remove(&mut tx, old.id).await? {
+            return Err(refusal(Code::Conflict, format!("{} has no second step.", old.email))
+                .next("There is nothing to remove: the password alone is asked for.")
+                .into());
+        }
+        happened.push(("second_step_removed", true.into()));
+    }
+    if change.end_sessions {
+        happened.push(("sessions_ended", web_sessions::end_all(&mut tx, old.id).await?.into()));
+    }
+    if let Some(map) = detail.as_object_mut() {
+        map.extend(happened.into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
     admin.log(&mut tx, by, None, "user.update", target("user", old.id, &old.email), &detail).await?;
     let row = find(&mut tx, address).await?;
@@ -93,6 +112,11 @@ pub async fn update(admin: &Admin, by: &By, address: &str, change: &UserUpdate) 
 pub async fn list(admin: &Admin, by: &By) -> Result<Vec<UserRow>> {
     by.operator("list all users")?;
     Ok(users::list(&admin.db).await?)
+}
+
+/// The organizations that a person is a member of, by slug. For the person alone.
+pub async fn organizations(admin: &Admin, user: kernel::UserId) -> Result<Vec<Membership>> {
+    Ok(users::organizations(&admin.db, user).await?)
 }
 
 /// The members of one organization.
@@ -173,7 +197,7 @@ pub(crate) async fn member(tx: &mut Tx, by: &By, org: &Organization, address: &s
             .next("Make the user a member first.")
             .into());
     }
-    let advice = format!("{} Until there are invitations, only the operator adds members.", refused.next);
+    let advice = format!("{} Whoever is no member yet comes in by an invite.", refused.next);
     Err(refused.next(advice).into())
 }
 
@@ -187,7 +211,7 @@ async fn find(tx: &mut Tx, address: &str) -> Result<UserRow> {
 }
 
 /// The shape of an address; whether it is anybody's is found out by writing to it.
-fn email(text: &str) -> Checked<&str> {
+pub(crate) fn email(text: &str) -> Checked<&str> {
     let text = text.trim();
     let fine = text.split_once('@').is_some_and(|(local, domain)| {
         (1..=64).contains(&local.len())
