@@ -10,6 +10,8 @@ use parking_lot::RwLock;
 
 /// What a key may do per minute when nobody said otherwise.
 pub const DEFAULT_PER_MINUTE: u32 = 100;
+/// The same through `ocore stdio`.
+pub const STDIO_PER_MINUTE: u32 = 30;
 
 /// A key, and the tool when it is the tool's own limit.
 type Counted = (KeyId, &'static str);

@@ -4,8 +4,8 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Durati
 use backends::{Scope, odoo::Pool};
 use futures_util::FutureExt as _;
 use kernel::{
-    Access, Actor, CallId, Category, Code, Fault, Instance, KeyId, Permit, Plan, Progress, Refusal, Result, Sources, WritePermit,
-    policy, refusal,
+    Access, Actor, CallId, Category, Code, Facade, Fault, Instance, KeyId, Permit, Plan, Progress, Refusal, Result, Sources,
+    WritePermit, policy, refusal,
 };
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -35,7 +35,7 @@ use crate::{
     arguments::{self, Common},
     catalogue::{Catalogue, Entry, Listed, View, ViewQuery},
     confirm::{Bound, Signer, fingerprint_of},
-    limit::{DEFAULT_PER_MINUTE, Rates},
+    limit::{DEFAULT_PER_MINUTE, Rates, STDIO_PER_MINUTE},
     operation::{self, Leash},
     shape,
     trail::{self, Door, Trail},
@@ -110,6 +110,8 @@ pub struct Answer {
     pub is_error: bool,
     /// None when it went well.
     pub code: Option<Code>,
+    /// The scope that the caller's access token lacks, where that alone is why.
+    pub lacks: Option<Access>,
     pub content: Vec<Content>,
     /// The tool's; none when the name led to no tool.
     pub category: Option<Category>,
@@ -356,7 +358,11 @@ impl Dispatch {
                 .next("Call again.")
                 .into());
         }
-        let per_minute = actor.permissions().rate_per_minute.unwrap_or(self.default_per_minute);
+        let usual = match actor.facade() {
+            Facade::Stdio => self.default_per_minute.min(STDIO_PER_MINUTE),
+            _ => self.default_per_minute,
+        };
+        let per_minute = actor.permissions().rate_per_minute.unwrap_or(usual);
         self.rates.charge(actor.key(), per_minute, "").inspect_err(|_| trail.rate_refused = true)?;
         // 1 resolve
         let (entry, instance) = self.catalogue.resolve(&name, &actor, &view, &snapshot)?;
@@ -679,14 +685,18 @@ fn finished(reply: Reply, max_bytes: usize, notes: Vec<String>, wrote: bool) -> 
     let content = reply.content.clone();
     match shape::shape(reply, max_bytes, notes) {
         Ok(shaped) => (
-            Answer { body: shaped.body, text: shaped.text, is_error: false, code: None, content, category: None },
+            Answer { body: shaped.body, text: shaped.text, is_error: false, code: None, lacks: None, content, category: None },
             outcome,
             affected,
         ),
         // The tool did run: a write is never reported as failed because its answer could not be shown.
         Err(_) if wrote => {
             let body = object(&json!({"notes": ["The write is done, but its answer could not be shown."]}));
-            (Answer { body, text: None, is_error: false, code: None, content: Vec::new(), category: None }, outcome, affected)
+            (
+                Answer { body, text: None, is_error: false, code: None, lacks: None, content: Vec::new(), category: None },
+                outcome,
+                affected,
+            )
         }
         Err(fault) => (failed(&fault, None), Outcome::Failed, None),
     }
@@ -700,7 +710,7 @@ fn stored(body: Box<RawValue>) -> (Answer, Outcome, Option<u64>) {
     }
     let code = serde_json::from_str::<Kept>(body.get()).ok().and_then(|k| k.code).filter(|c| *c == Code::OutcomeUnknown);
     let outcome = if code.is_some() { Outcome::Unknown } else { Outcome::Ok };
-    (Answer { body, text: None, is_error: code.is_some(), code, content: Vec::new(), category: None }, outcome, None)
+    (Answer { body, text: None, is_error: code.is_some(), code, lacks: None, content: Vec::new(), category: None }, outcome, None)
 }
 
 fn planned(plan: &Plan, asked: bool, token: Option<String>, mut notes: Vec<String>) -> Answer {
@@ -711,6 +721,7 @@ fn planned(plan: &Plan, asked: bool, token: Option<String>, mut notes: Vec<Strin
             text: None,
             is_error: false,
             code: None,
+            lacks: None,
             content: Vec::new(),
             category: None,
         };
@@ -734,7 +745,7 @@ fn still_running(operation: &store::operations::Operation, progress: &Progress) 
         },
         "notes": ["It goes on without you. Call again with the same arguments to wait for it and to get its outcome; nothing is started twice."],
     });
-    Answer { body: object(&body), text: None, is_error: false, code: None, content: Vec::new(), category: None }
+    Answer { body: object(&body), text: None, is_error: false, code: None, lacks: None, content: Vec::new(), category: None }
 }
 
 /// Of an answer, what its audit row keeps.
@@ -759,6 +770,7 @@ fn failed(fault: &Fault, plan: Option<(&Plan, Option<String>)>) -> Answer {
         text: None,
         is_error: true,
         code: Some(public.code),
+        lacks: public.lacks,
         content: Vec::new(),
         category: None,
     }

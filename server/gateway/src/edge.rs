@@ -14,7 +14,10 @@ use axum::{
     response::Response,
 };
 use dispatch::Door;
-use identity::{Denied, Reason};
+use identity::{
+    Denied, Presented, Reason,
+    oauth::{Code as OauthCode, OauthError, metadata, opaque::Kind},
+};
 use ipnet::IpNet;
 use kernel::{Actor, Code, Facade, Refusal, redact, refusal};
 use url::Url;
@@ -280,8 +283,8 @@ impl Gateway {
 
     /// The caller, by the key in the request.
     pub(crate) async fn enter(&self, visitor: &Visitor, parts: &Parts, facade: Facade) -> Result<Arc<Actor>, Response> {
-        let presented = presented(&parts.headers);
-        match self.keys.verify(presented, visitor.address, facade, client(&parts.headers)).await {
+        let audience = self.audience_of(parts);
+        match self.keys.verify(presents(visitor, parts, facade, audience.as_deref())).await {
             Ok(actor) => Ok(actor),
             Err(denied) => Err(Box::pin(self.denied(&denied, parts, facade)).await),
         }
@@ -289,11 +292,16 @@ impl Gateway {
 
     /// The caller once more, later in the same request: that is not another use of the key.
     pub(crate) async fn again(&self, visitor: &Visitor, parts: &Parts, facade: Facade) -> Result<Arc<Actor>, Response> {
-        let presented = presented(&parts.headers);
-        match self.keys.look(presented, visitor.address, facade, client(&parts.headers)).await {
+        let audience = self.audience_of(parts);
+        match self.keys.look(presents(visitor, parts, facade, audience.as_deref())).await {
             Ok(actor) => Ok(actor),
             Err(denied) => Err(self.denied(&denied, parts, facade).await),
         }
+    }
+
+    /// Of requests with an access token; a key asks for none, and costs no text.
+    pub(crate) fn audience_of(&self, parts: &Parts) -> Option<String> {
+        presented(&parts.headers).starts_with(Kind::AccessToken.prefix()).then(|| self.audience(parts)).flatten()
     }
 
     /// 401 with a challenge (RFC 6750 section 3, RFC 9728 section 5.1), 403 or 503; a row in the audit of the organization
@@ -315,10 +323,10 @@ impl Gateway {
         }
         match denied.reason {
             Reason::Missing => {
-                if parts.uri.query().is_some_and(|q| q.contains("ock_")) {
+                if parts.uri.query().is_some_and(|q| q.contains("ock_") || q.contains(Kind::AccessToken.prefix())) {
                     self.security_event("key_in_url", denied.address, "a key was sent in the URL");
                     why = refusal(Code::Unauthorized, "A key in a URL is not taken: URLs end up in logs and histories.")
-                        .next("Send it as the header \"Authorization: Bearer ock_…\", and replace the key that was in the URL.");
+                        .next("Send it as the header \"Authorization: Bearer …\", and replace the key that was in the URL.");
                 }
             }
             reason => self.security_event(reason.as_str(), denied.address, parts.uri.path()),
@@ -326,13 +334,11 @@ impl Gateway {
         let status = StatusCode::from_u16(denied.reason.status()).unwrap_or(StatusCode::UNAUTHORIZED);
         let mut response = answer::refused(status, &why);
         if status == StatusCode::UNAUTHORIZED {
-            let error = if denied.reason == Reason::Missing { "" } else { "error=\"invalid_token\", " };
-            let challenge = format!(
-                "Bearer {error}resource_metadata=\"{}/.well-known/oauth-protected-resource{}{}\", scope=\"read write\"",
-                self.edge.origin(parts),
-                self.edge.prefix(),
-                resource(parts.uri.path()),
-            );
+            let error = (denied.reason != Reason::Missing).then(|| OauthError::new(OauthCode::InvalidToken, why.message.clone()));
+            let path = resource(parts.uri.path());
+            let challenge = self
+                .public(parts)
+                .map_or_else(|| "Bearer".to_owned(), |public| metadata::challenge(&public, path, None, error.as_ref()));
             if let Ok(value) = HeaderValue::from_str(&challenge) {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
             }
@@ -341,6 +347,11 @@ impl Gateway {
         }
         response
     }
+}
+
+fn presents<'a>(visitor: &Visitor, parts: &'a Parts, facade: Facade, audience: Option<&'a str>) -> Presented<'a> {
+    let headers = &parts.headers;
+    Presented { text: presented(headers), address: visitor.address, facade, client: client(headers), audience }
 }
 
 /// What the client calls itself, to tell the sessions of one key apart.
@@ -375,7 +386,7 @@ pub(crate) fn presented(headers: &HeaderMap) -> &str {
 }
 
 /// The resource that a path belongs to (RFC 9728 section 3.1), if it is one of ours; a path is not echoed unseen.
-fn resource(path: &str) -> &str {
+pub(crate) fn resource(path: &str) -> &str {
     let path = path.strip_suffix('/').unwrap_or(path);
     let plain = path.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'/' | b'-' | b'_'));
     if plain { path } else { "" }

@@ -12,6 +12,7 @@ mod health;
 mod mcp;
 mod mcp_sse;
 mod metrics;
+mod oauth;
 mod serve;
 mod shares;
 mod streams;
@@ -28,7 +29,7 @@ use axum::{
 };
 use dispatch::Dispatch;
 use futures_util::future::BoxFuture;
-use identity::Keys;
+use identity::{Keys, oauth::server::Server as OauthServer};
 use ipnet::IpNet;
 use kernel::{SecretString, Sources};
 use tokio::sync::watch;
@@ -61,6 +62,7 @@ pub struct Config {
 pub struct State {
     pub config: Config,
     pub keys: Arc<Keys>,
+    pub oauth: Arc<OauthServer>,
     pub dispatch: Arc<Dispatch>,
     pub sources: Sources,
     /// Where security events go.
@@ -88,6 +90,7 @@ pub enum Error {
 pub struct Gateway {
     edge: edge::Edge,
     keys: Arc<Keys>,
+    oauth: Arc<OauthServer>,
     dispatch: Arc<Dispatch>,
     sources: Sources,
     events: Events,
@@ -109,6 +112,7 @@ impl Gateway {
         Ok(Arc::new(Self {
             edge: edge::Edge::new(&state.config)?,
             keys: state.keys,
+            oauth: state.oauth,
             dispatch: state.dispatch,
             sources: state.sources,
             events: state.events,
@@ -128,7 +132,21 @@ impl Gateway {
 pub fn router(gateway: &Arc<Gateway>) -> Router {
     // With and without the last slash: a redirect between the two loses the body or the key in some clients.
     let mcp = any(mcp_endpoint);
+    let mut oauth = Router::new().route("/.well-known/{*document}", any(oauth_document));
+    for (path, endpoint) in oauth::Endpoint::ALL {
+        // Hosts that do not find the metadata guess the root; others expect a folder.
+        for path in [path.to_owned(), format!("/oauth{path}")] {
+            let answer = move |Shared(gateway): Shared<Arc<Gateway>>, request: Request| async move {
+                let (parts, body) = request.into_parts();
+                let response = gateway.oauth(endpoint, parts, body).await;
+                gateway.metrics.request(Surface::Oauth, response.status());
+                response
+            };
+            oauth = oauth.route(&path, any(answer));
+        }
+    }
     Router::new()
+        .merge(oauth)
         .route("/mcp", mcp.clone())
         .route("/mcp/", mcp.clone())
         .route("/api/mcp/stream", mcp.clone())
@@ -154,6 +172,12 @@ async fn mcp_endpoint(Shared(gateway): Shared<Arc<Gateway>>, request: Request) -
     let (parts, body) = request.into_parts();
     let response = gateway.at_the_edge(parts, body, |visitor, parts, body| gateway.mcp(visitor, parts, body)).await;
     gateway.metrics.request(Surface::Mcp, response.status());
+    response
+}
+
+async fn oauth_document(Shared(gateway): Shared<Arc<Gateway>>, request: Request) -> Response {
+    let response = gateway.oauth_document(request.into_parts().0).await;
+    gateway.metrics.request(Surface::Oauth, response.status());
     response
 }
 

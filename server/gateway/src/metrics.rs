@@ -23,6 +23,7 @@ pub(crate) enum Surface {
     Mcp,
     McpSse,
     Health,
+    Oauth,
 }
 impl Surface {
     const fn as_str(self) -> &'static str {
@@ -30,6 +31,7 @@ impl Surface {
             Self::Mcp => "mcp",
             Self::McpSse => "mcp_sse",
             Self::Health => "health",
+            Self::Oauth => "oauth",
         }
     }
 }

@@ -17,7 +17,11 @@ use axum::{
 use dispatch::Dispatch;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http_body_util::BodyExt as _;
-use identity::Keys;
+use identity::{
+    Keys,
+    fetch::Fetch,
+    oauth::{redirect::Schemes, server::Server as OauthServer},
+};
 use kernel::{Category, Changes, ExposeSecret as _, Instance, KeyId, OrgId, Permissions, Plan, Role, RpcConnection, Sources};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -179,6 +183,7 @@ async fn new_key(store: &TestStore, org: OrgId, label: &str) -> (String, KeyId) 
         hash: made.hash,
         permissions: Permissions { rate_per_minute: Some(100_000), ..Permissions::all() },
         expires_at: None,
+        invite: None,
     };
     let id = store::keys::create(&mut tx, &new, &store.sources).await.unwrap();
     tx.commit().await.unwrap();
@@ -241,7 +246,9 @@ async fn world_on(store: TestStore, config: Config) -> World {
         },
         &TOOLS,
     );
-    let keys = Arc::new(Keys::new(Arc::clone(&registry), sources.clone()));
+    let keys = Arc::new(Keys::new(Arc::clone(&registry), store.db.clone(), sources.clone()));
+    let fetch = Fetch::new(kernel::Networks::default()).unwrap();
+    let oauth = Arc::new(OauthServer::new(store.db.clone(), sources.clone(), Schemes::known(), fetch));
     let events: Arc<Mutex<Vec<(&'static str, String)>>> = Arc::default();
     let seen = Arc::clone(&events);
     let (changes, changed) = watch::channel(0);
@@ -249,6 +256,7 @@ async fn world_on(store: TestStore, config: Config) -> World {
     let gateway = Gateway::new(State {
         config,
         keys,
+        oauth,
         dispatch,
         sources,
         events: Arc::new(move |kind, _: IpAddr, detail: &str| seen.lock().push((kind, detail.to_owned()))),
@@ -396,7 +404,7 @@ async fn without_a_key_nobody_comes_in_and_the_challenge_says_where_to_get_one()
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(
         response.headers()[header::WWW_AUTHENTICATE],
-        "Bearer resource_metadata=\"http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp\", scope=\"read write\""
+        "Bearer resource_metadata=\"http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp\", scope=\"read write destructive\""
     );
     let said = body(response).await;
     assert_eq!(said["code"], "unauthorized");

@@ -116,6 +116,8 @@ impl World {
             operator: false,
             permissions: Arc::new(permissions),
             own: None,
+            grant: None,
+            ceiling: Some(kernel::Access::Destructive),
             address: Ipv4Addr::LOCALHOST.into(),
             facade: Facade::Mcp,
             session: SessionId::new(&self.sources),

@@ -5,7 +5,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use dispatch::{Answer, Running};
 use futures_util::{FutureExt as _, future::BoxFuture, stream};
-use identity::Keys;
+use identity::{Keys, Presented};
 use kernel::{Actor, ExposeSecret as _, Facade, SecretString};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,8 @@ use crate::{metrics::Meter, shares::Taken};
 
 /// After so long a client that takes streams gets one.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a call of a client with few scopes is waited for before a stream is opened: a refusal for want of a scope comes at once.
+pub(crate) const VERDICT: Duration = Duration::from_millis(500);
 /// No call takes longer; what goes on after it is an operation, whose memory is not a request's any more.
 const LONGEST: Duration = Duration::from_mins(2);
 /// Between two progress notifications.
@@ -200,13 +202,24 @@ pub(crate) struct Watch {
     pub address: IpAddr,
     pub facade: Facade,
     pub client: String,
+    pub audience: Option<String>,
     pub shutdown: CancellationToken,
 }
 impl Watch {
     /// The actor as of now; none when the key is not good any more. A stream that waits is no use of its key. Boxed, because
     /// thousands of streams hold the room for this look that they take every few seconds.
     pub(crate) fn look(&self) -> BoxFuture<'_, Option<Arc<Actor>>> {
-        async { self.keys.look(self.key.expose_secret(), self.address, self.facade, &self.client).await.ok() }.boxed()
+        async {
+            let shown = Presented {
+                text: self.key.expose_secret(),
+                address: self.address,
+                facade: self.facade,
+                client: &self.client,
+                audience: self.audience.as_deref(),
+            };
+            self.keys.look(shown).await.ok()
+        }
+        .boxed()
     }
     /// Returns when the stream must end: the key is not good any more, or the server shuts down.
     pub(crate) async fn until_over(&self) {

@@ -14,12 +14,16 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderName, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::Response,
 };
 use bytes::Bytes;
 use dispatch::{Dispatch, View, ViewQuery};
-use kernel::{Actor, Code, Facade, Refusal, refusal};
+use identity::oauth::{
+    Code as OauthCode, OauthError, metadata,
+    scope::{Scope, Scopes},
+};
+use kernel::{Access, Actor, Code, Facade, Refusal, refusal};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +54,8 @@ pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-pro
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(crate) const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 pub(crate) const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
+/// How `ocore stdio` says what it is.
+const FACADE: HeaderName = HeaderName::from_static("ocore-facade");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Era {
@@ -169,7 +175,8 @@ pub(crate) struct Asking<'a> {
 impl Gateway {
     /// `/mcp`, `/api/mcp/stream` and `/mcp/i/{slug}`.
     pub(crate) async fn mcp(&self, visitor: Visitor, parts: Parts, body: Body) -> Response {
-        let actor = match self.enter(&visitor, &parts, Facade::Mcp).await {
+        let facade = if parts.headers.get(FACADE).is_some_and(|said| said == "stdio") { Facade::Stdio } else { Facade::Mcp };
+        let actor = match self.enter(&visitor, &parts, facade).await {
             Ok(actor) => actor,
             Err(response) => return response,
         };
@@ -237,7 +244,7 @@ impl Gateway {
         if calls && !params.name.as_deref().is_some_and(conformance::owns_tool) {
             let token = params.meta.as_ref().and_then(wire::Meta::token);
             return match self.start(&asking, &params, era == Era::Legacy, room) {
-                Ok(held) => self.finish(held, &asking, token, accept, || self.watch(visitor, &parts, Facade::Mcp)).await,
+                Ok(held) => self.finish(held, &asking, token, accept, &parts, || self.watch(visitor, &parts, Facade::Mcp)).await,
                 Err(body) => answer::json(StatusCode::OK, body),
             };
         }
@@ -365,9 +372,21 @@ impl Gateway {
         asking: &Asking<'_>,
         token: Option<&str>,
         accept: Accept,
+        parts: &Parts,
         watch: impl FnOnce() -> call::Watch,
     ) -> Response {
         let marks = asking.era.marks();
+        // A client that may not do everything must read what it lacks in the head of the answer, so that is waited for.
+        let limited = asking.actor.ceiling() != Some(Access::Destructive);
+        if limited && let Ok(Ended { answer }) = tokio::time::timeout(call::VERDICT, held.answer()).await {
+            if let Some(access) = answer.lacks {
+                return self.step_up(parts, access, wire::answer(asking.id, &answer, marks));
+            }
+            if accept.json {
+                return answer::json(StatusCode::OK, wire::answer(asking.id, &answer, marks));
+            }
+            return answer::stream(Body::from(wire::event(&wire::answer(asking.id, &answer, marks))));
+        }
         if !(accept.stream && (token.is_some() || !accept.json)) {
             match tokio::time::timeout(call::PATIENCE, held.answer()).await {
                 Ok(ended) => return answer::json(StatusCode::OK, wire::answer(asking.id, &ended.answer, marks)),
@@ -382,6 +401,21 @@ impl Gateway {
         answer::stream(call::stream(held, asking.id.to_owned(), token.map(str::to_owned), marks, watch()))
     }
 
+    /// 403 with the scopes that would do (RFC 6750 section 3.1, MCP authorization section "Scope Challenge Handling").
+    fn step_up(&self, parts: &Parts, access: Access, body: Vec<u8>) -> Response {
+        let mut response = answer::json(StatusCode::FORBIDDEN, body);
+        let needed = Scope::for_access(access);
+        let scopes = Scopes::new([needed]);
+        let error = OauthError::new(OauthCode::InsufficientScope, format!("This call needs the scope {needed}."));
+        let challenge = self
+            .public(parts)
+            .map(|public| metadata::challenge(&public, edge::resource(parts.uri.path()), Some(&scopes), Some(&error)));
+        if let Some(value) = challenge.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
+        response
+    }
+
     /// The key of this request, for a stream that it opens.
     pub(crate) fn watch(&self, visitor: &Visitor, parts: &Parts, facade: Facade) -> call::Watch {
         call::Watch {
@@ -390,6 +424,7 @@ impl Gateway {
             address: visitor.address,
             facade,
             client: edge::client(&parts.headers).to_owned(),
+            audience: self.audience_of(parts),
             shutdown: self.shutdown.clone(),
         }
     }
