@@ -1,11 +1,37 @@
 //! What an OAuth client may do on the user's account: the page that decides it.
+use std::{collections::BTreeSet, sync::Arc};
+
+use admin::consents::{self, Choices, Reply, Through};
 use askama::Template;
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
+use identity::{
+    Signed,
+    oauth::{
+        OauthError,
+        redirect::Kind as RedirectKind,
+        request::{Authorization, Refused},
+        resource::Resource,
+        scope::{Scope as IdentityScope, Scopes},
+        server::{Failed, KnownClient, Pending},
+    },
+};
+use kernel::{Category, Fault, Permissions, Role, Selection, ToolRule, policy};
 
 use crate::{
+    device::{self, DeviceDone, DeviceEnd},
+    onward::{Going, Onward},
+    organizations,
     parts::{Instance, Mistake, Phrase, When, error},
     permission::Permission,
+    problem::{Kind, Problem},
     routes,
-    strings::{category, consent as s},
+    said::{Allowed, Offered, permission},
+    site::{Asked, Site, by, faulty, field, go, page, problem, sign_in_first, with_cookie},
+    strings::consent as s,
 };
 
 /// The consent page. Posts to `/consent`:
@@ -59,6 +85,20 @@ pub struct Client {
     pub logo: Option<String>,
     /// How far the name can be believed.
     pub proof: Proof,
+}
+
+impl Client {
+    /// The picture, if it is a path of this site or a raster picture in the address itself.
+    pub fn picture(&self) -> Option<&str> {
+        const RASTER: [&str; 4] = ["png", "jpeg", "gif", "webp"];
+        self.logo.as_deref().filter(|logo| {
+            (logo.starts_with('/') && !logo.starts_with("//") && !logo.starts_with("/\\"))
+                || logo
+                    .strip_prefix("data:image/")
+                    .and_then(|rest| rest.split_once(";base64,"))
+                    .is_some_and(|(kind, _)| RASTER.contains(&kind))
+        })
+    }
 }
 
 /// Where a client's name comes from.
@@ -141,6 +181,7 @@ pub struct PresetChoice {
 
 /// The tree of what can be ticked.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a tick of the page")]
 pub struct Scope {
     /// The organization's instances that the user can reach.
     pub instances: Vec<InstanceChoice>,
@@ -154,6 +195,13 @@ pub struct Scope {
     pub all_tools: bool,
     /// Reads only, whatever is ticked.
     pub read_only: bool,
+}
+
+impl Scope {
+    /// Whether single tools can be ticked.
+    pub(crate) fn offers_tools(&self) -> bool {
+        self.categories.iter().any(|category| !category.tools.is_empty())
+    }
 }
 
 /// An instance to tick.
@@ -174,13 +222,13 @@ pub struct CategoryChoice {
     pub checked: bool,
     /// Why it cannot be ticked, if so.
     pub barred: Option<String>,
-    /// Its tools.
+    /// Its tools; empty in all categories where these are not chosen one by one.
     pub tools: Vec<ToolChoice>,
 }
 
 impl CategoryChoice {
-    fn ticked(&self) -> usize {
-        self.tools.iter().filter(|tool| tool.checked).count()
+    pub(crate) fn ticked(&self) -> String {
+        s::ticked(self.tools.iter().filter(|tool| tool.checked).count(), self.tools.len())
     }
 }
 
@@ -218,7 +266,7 @@ impl Access {
         }
     }
 
-    const fn tone(self) -> crate::parts::Tone {
+    pub(crate) const fn tone(self) -> crate::parts::Tone {
         match self {
             Self::Read => crate::parts::Tone::Plain,
             Self::Write => crate::parts::Tone::Careful,
@@ -247,4 +295,486 @@ pub struct Raise {
     pub key: String,
     /// What it will be able to do, for everything that uses it.
     pub allows: Permission,
+}
+
+// ------------------------------------------------------------------------------------------------ handlers
+
+/// What waits for the person's decision. Its text travels through the forms and is read anew each time: nothing is kept of it here.
+enum Wanted {
+    /// By a redirect of this browser.
+    Redirect { client: KnownClient, asked: Authorization },
+    /// By a program that shows a code.
+    Device { code: String, pending: Pending },
+}
+impl Wanted {
+    /// `text` is the query of the authorization request, or `device=` and the code.
+    async fn read(site: &Site, asked: &Asked, signed: &Signed, text: &str) -> Result<Self, Response> {
+        if let Some(code) = named(text, DEVICE) {
+            return match site.oauth.pending(&code, signed.user, asked.visitor.address).await {
+                Ok(Ok(pending)) => Ok(Self::Device { code, pending }),
+                Ok(Err(no)) => Err(device::again(site, asked, &code, no)),
+                Err(failure) => Err(failed_request(&failure)),
+            };
+        }
+        let (client, request) = site
+            .oauth
+            .asked(&asked.visitor.public, text, asked.visitor.address)
+            .await
+            .map_err(|failure| failed_request(&failure))?;
+        match request {
+            Ok(asked) => Ok(Self::Redirect { client, asked }),
+            Err(Refused::Show(error)) => Err(not_answered(&error)),
+            Err(Refused::Tell { error, location, .. }) => {
+                // Anybody can register a client, and so make a link on our name that leads elsewhere (RFC 9700 section 4.11.2).
+                let known = consents::list(&site.admin, &by(asked, signed)).await.map_err(|fault| faulty(&fault))?;
+                let known = known.iter().any(|authorized| authorized.grant.client == client.id);
+                Err(if known { go(&location) } else { not_answered(&error) })
+            }
+        }
+    }
+    fn client(&self) -> &KnownClient {
+        match self {
+            Self::Redirect { client, .. } => client,
+            Self::Device { pending, .. } => &pending.client,
+        }
+    }
+    fn scopes(&self) -> &Scopes {
+        match self {
+            Self::Redirect { asked, .. } => &asked.scopes,
+            Self::Device { pending, .. } => &pending.scopes,
+        }
+    }
+    fn reply<'a>(&'a self, asked: &'a Asked) -> Reply<'a> {
+        match self {
+            Self::Redirect { client, asked: request } => {
+                Reply::Redirect { public: &asked.visitor.public, client, asked: request }
+            }
+            Self::Device { pending, .. } => Reply::Device(pending),
+        }
+    }
+    /// The one instance that its tokens will open, if not all.
+    fn only(&self, asked: &Asked) -> Option<String> {
+        let resource = match self {
+            Self::Redirect { asked, .. } => Some(asked.resource.clone()),
+            Self::Device { pending, .. } => Resource::stored(&asked.visitor.public, &pending.resource),
+        };
+        match resource {
+            Some(Resource::Instance(slug)) => Some(slug),
+            _ => None,
+        }
+    }
+}
+
+/// The parameter of a device's code, and of the organization that was chosen.
+const DEVICE: &str = "device";
+const ORG: &str = "ocore_org";
+
+fn named(text: &str, name: &str) -> Option<String> {
+    url::form_urlencoded::parse(text.as_bytes()).find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+}
+/// The address of the consent page of a request.
+pub(crate) fn address(text: &str) -> String {
+    let path = if named(text, DEVICE).is_some() { routes::CONSENT } else { routes::AUTHORIZE };
+    format!("{path}?{text}")
+}
+/// Whether an address is the consent page of a request.
+pub(crate) fn is_request(address: &str) -> bool {
+    address.split_once('?').is_some_and(|(path, _)| path == routes::AUTHORIZE || path == routes::CONSENT)
+}
+/// The same with another organization.
+pub(crate) fn with_org(address: &str, org: &str) -> String {
+    let (path, query) = address.split_once('?').unwrap_or((address, ""));
+    let kept = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != ORG);
+    let query: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair(ORG, org).finish();
+    format!("{path}?{query}")
+}
+/// The address of a device's consent page.
+pub(crate) fn of_device(code: &str) -> String {
+    let text: String = url::form_urlencoded::Serializer::new(String::new()).append_pair(DEVICE, code).finish();
+    address(&text)
+}
+
+/// How a client is shown.
+pub(crate) fn shown(known: &KnownClient) -> Client {
+    let proof = match known.host() {
+        _ if known.client.own => Proof::Own,
+        Some(host) => Proof::Host(host),
+        None => Proof::Itself,
+    };
+    Client { name: known.client.name.clone(), logo: None, proof }
+}
+
+/// A request that cannot be answered to the client, so the person reads it.
+fn not_answered(error: &OauthError) -> Response {
+    let view = Problem {
+        status: 400,
+        what: s::NOT_ANSWERED.to_owned(),
+        why: error.description().to_owned(),
+        next: s::NOT_ANSWERED_NEXT.to_owned(),
+        request_id: String::new(),
+    };
+    page(StatusCode::BAD_REQUEST, &view, None)
+}
+fn failed_request(failure: &Failed) -> Response {
+    match failure {
+        Failed::Refused(error) => not_answered(error),
+        Failed::Later { .. } => problem(Kind::TooMany),
+        Failed::Fault(fault) => faulty(fault),
+    }
+}
+
+/// What the person chose on the page.
+struct Chosen {
+    preset: Preset,
+    /// Slugs; none means all, also later ones.
+    instances: Option<BTreeSet<String>>,
+    categories: Option<BTreeSet<String>>,
+    tools: Option<BTreeSet<String>>,
+    read_only: bool,
+    auto_context: bool,
+    key: Option<String>,
+    label: String,
+    raise: bool,
+}
+impl Chosen {
+    /// Before anything was chosen: what is asked for, and no more than records.
+    fn first(wanted: &Wanted, choices: &Choices) -> Self {
+        let writes = choices.role > Role::Viewer && wanted.scopes().permits(kernel::Access::Write);
+        Self {
+            preset: if writes { Preset::Standard } else { Preset::Read },
+            instances: Some(choices.instances.iter().map(|i| i.slug.to_string()).collect()),
+            categories: Some(BTreeSet::new()),
+            tools: None,
+            read_only: !writes,
+            auto_context: true,
+            key: None,
+            label: wanted.client().client.name.chars().take(100).collect(),
+            raise: false,
+        }
+    }
+    fn read(form: &[(String, String)]) -> Self {
+        let all = |name: &str| field(form, name) == "yes";
+        let set = |name: &str| form.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone()).collect();
+        let preset = match field(form, "preset") {
+            "read" => Preset::Read,
+            "full" => Preset::Full,
+            "custom" => Preset::Custom,
+            _ => Preset::Standard,
+        };
+        let key = field(form, "key");
+        Self {
+            preset,
+            instances: (!all("all_instances")).then(|| set("instance")),
+            categories: (!all("all_categories")).then(|| set("category")),
+            tools: (!all("all_tools")).then(|| set("tool")),
+            read_only: all("read_only"),
+            auto_context: all("auto_context"),
+            key: (!key.is_empty() && key != "new").then(|| key.to_owned()),
+            label: field(form, "label").trim().to_owned(),
+            raise: all("raise"),
+        }
+    }
+    fn permissions(&self, preset: Preset, choices: &Choices, only: Option<&str>) -> Permissions {
+        let here = |i: &&kernel::Instance| only.is_none_or(|slug| *i.slug == *slug);
+        let now = || Selection::Only(choices.instances.iter().filter(here).map(|i| i.id).collect());
+        let ready = match preset {
+            Preset::Read => Some(consents::Preset::Read),
+            Preset::Standard => Some(consents::Preset::Standard),
+            Preset::Full => Some(consents::Preset::Full),
+            Preset::Custom => None,
+        };
+        if let Some(ready) = ready {
+            let instances = if ready == consents::Preset::Full && only.is_none() { Selection::All } else { now() };
+            return ready.permissions(instances, self.auto_context);
+        }
+        let instances = match &self.instances {
+            None => Selection::All,
+            // What is not there is not granted.
+            Some(slugs) => Selection::Only(choices.instances.iter().filter(|i| slugs.contains(&*i.slug)).map(|i| i.id).collect()),
+        };
+        let categories = match &self.categories {
+            None => Selection::All,
+            Some(names) => Selection::Only(names.iter().filter_map(|name| name.parse::<Category>().ok()).collect()),
+        };
+        Permissions {
+            instances,
+            categories,
+            tools: self.tools.clone().map_or(ToolRule::All, ToolRule::Allow),
+            read_only: self.read_only,
+            auto_context: self.auto_context,
+            ..Permissions::all()
+        }
+    }
+}
+
+/// `GET /authorize`: OAuth's authorization endpoint.
+pub(crate) async fn authorize(State(site): State<Arc<Site>>, request: Request) -> Response {
+    ask(&site, request).await
+}
+/// `GET /consent?device=…`: the same for a device whose code the person compared.
+pub(crate) async fn device(State(site): State<Arc<Site>>, request: Request) -> Response {
+    ask(&site, request).await
+}
+async fn ask(site: &Site, request: Request) -> Response {
+    let text = request.uri().query().unwrap_or_default().to_owned();
+    let device = request.uri().path() == routes::CONSENT;
+    let asked = match Asked::of(site, request).await {
+        Ok(asked) => asked,
+        Err(response) => return response,
+    };
+    if device != named(&text, DEVICE).is_some() {
+        return problem(Kind::NotFound);
+    }
+    let Some(signed) = asked.signed.clone() else { return sign_in_first(&address(&text)) };
+    let wanted = match Wanted::read(site, &asked, &signed, &text).await {
+        Ok(wanted) => wanted,
+        Err(response) => return response,
+    };
+    let choices = match place(site, &asked, &signed, &text, &wanted).await {
+        Ok(choices) => choices,
+        Err(response) => return response,
+    };
+    let chosen = Chosen::first(&wanted, &choices);
+    show(site, &asked, &signed, &text, &wanted, &choices, &chosen, None, Vec::new()).await
+}
+
+/// The organization that the client would work in: the only one, or the one that was chosen.
+async fn place(site: &Site, asked: &Asked, signed: &Signed, text: &str, wanted: &Wanted) -> Result<Choices, Response> {
+    let who = by(asked, signed);
+    let mine = admin::users::organizations(&site.admin, signed.user).await.map_err(|fault| faulty(&fault))?;
+    let chosen = named(text, ORG);
+    let slug = match (&chosen, mine.as_slice()) {
+        (Some(slug), _) if mine.iter().any(|org| org.slug == *slug) => slug.clone(),
+        (_, [org]) => org.slug.clone(),
+        (_, []) => {
+            let mut view = Problem::new(Kind::Forbidden, "");
+            (view.why, view.next) = (s::NO_ORG.to_owned(), s::NO_ORG_NEXT.to_owned());
+            return Err(page(StatusCode::FORBIDDEN, &view, None));
+        }
+        _ => return Err(organizations::choice(site, asked, signed, &mine, &address(text), Some(&wanted.client().client.name))),
+    };
+    let choices = consents::choices(&site.admin, &who, &slug).await.map_err(|fault| faulty(&fault))?;
+    if let Some(only) = wanted.only(asked)
+        && !choices.instances.iter().any(|i| *i.slug == *only)
+    {
+        let mut view = Problem::new(Kind::Forbidden, "");
+        (view.why, view.next) = (s::no_instance(&only, &choices.org.name), s::NO_INSTANCE_NEXT.to_owned());
+        return Err(page(StatusCode::FORBIDDEN, &view, None));
+    }
+    Ok(choices)
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything that the page shows")]
+async fn show(
+    site: &Site,
+    asked: &Asked,
+    signed: &Signed,
+    text: &str,
+    wanted: &Wanted,
+    choices: &Choices,
+    chosen: &Chosen,
+    raise: Option<Raise>,
+    mistakes: Vec<Mistake>,
+) -> Response {
+    let now = site.sources.now();
+    let client = wanted.client();
+    let only = wanted.only(asked);
+    let said = |who: &str, permissions: &Permissions| {
+        let scopes = consents::granted(wanted.scopes(), permissions, choices.role);
+        let allowed = Allowed { who, for_whom: &signed.email, permissions, role: choices.role, scopes: &scopes };
+        permission(&site.tools, &allowed, &choices.instances, now)
+    };
+    let viewer = choices.role == Role::Viewer;
+    let presets = [Preset::Read, Preset::Standard, Preset::Full, Preset::Custom].map(|preset| {
+        let permissions = chosen.permissions(preset, choices, only.as_deref());
+        PresetChoice {
+            preset,
+            allows: (preset != Preset::Custom).then(|| said(&client.client.name, &permissions)),
+            barred: (viewer && matches!(preset, Preset::Standard | Preset::Full)).then(|| s::BARRED_VIEWER.to_owned()),
+        }
+    });
+    let ticked = |names: &Option<BTreeSet<String>>, name: &str| names.as_ref().is_none_or(|names| names.contains(name));
+    let full = Permissions::all();
+    let categories = Category::ALL.iter().filter(|c| **c != Category::Platform).map(|category| {
+        let of: Vec<&Offered> = site.tools.iter().filter(|t| t.facts.category == *category).collect();
+        let most =
+            |scopes: &Scopes| of.iter().any(|t| policy::most(choices.role, &full, scopes.ceiling(), false, &t.facts).is_some());
+        let barred = if !most(&Scopes::new([IdentityScope::Destructive])) {
+            Some(s::BARRED_CATEGORY.to_owned())
+        } else if !most(wanted.scopes()) {
+            Some(s::BARRED_CATEGORY_SCOPE.to_owned())
+        } else {
+            None
+        };
+        CategoryChoice {
+            name: category.as_str().to_owned(),
+            checked: ticked(&chosen.categories, category.as_str()),
+            barred,
+            tools: of
+                .iter()
+                .map(|tool| ToolChoice {
+                    name: tool.facts.name.to_owned(),
+                    title: tool.title.to_owned(),
+                    access: match tool.facts.access {
+                        kernel::Access::Read => Access::Read,
+                        kernel::Access::Write => Access::Write,
+                        kernel::Access::Destructive => Access::Destructive,
+                    },
+                    checked: ticked(&chosen.tools, tool.facts.name),
+                })
+                .collect(),
+        }
+    });
+    let scope = Scope {
+        instances: choices
+            .instances
+            .iter()
+            .map(|i| InstanceChoice { instance: Instance::of(i), checked: ticked(&chosen.instances, &i.slug) })
+            .collect(),
+        all_instances: chosen.instances.is_none(),
+        categories: categories.collect(),
+        all_categories: chosen.categories.is_none(),
+        all_tools: chosen.tools.is_none(),
+        read_only: chosen.read_only,
+    };
+    let keys = choices.keys.iter().filter_map(|key| {
+        Some(KeyChoice {
+            id: key.id.to_string(),
+            label: key.label.clone(),
+            allows: said(&key.label, key.permissions.as_ref()?),
+            used: key.last_used_at.map(|at| When::of(at, now)),
+        })
+    });
+    let asks = match wanted {
+        Wanted::Redirect { asked, .. } => {
+            Asks::Redirect { host: asked.redirect.host().to_owned(), loopback: asked.redirect.kind() == RedirectKind::Loopback }
+        }
+        Wanted::Device { code, pending } => {
+            Asks::Device { code: code.clone(), address: pending.address.clone(), since: When::of(pending.since, now) }
+        }
+    };
+    let (csrf, cookie) = asked.token(site);
+    let status = if mistakes.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let several = named(text, ORG).is_some();
+    let view = Consent {
+        csrf,
+        request: text.to_owned(),
+        client: Client { logo: site.oauth.logo(client).await, ..shown(client) },
+        asks,
+        you: signed.email.clone(),
+        org: choices.org.name.clone(),
+        change_org: several.then(|| {
+            let next: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &address(text)).finish();
+            format!("{}?{next}", routes::ORGANIZATIONS)
+        }),
+        presets: presets.into(),
+        preset: chosen.preset,
+        scope,
+        custom: said(&client.client.name, &chosen.permissions(Preset::Custom, choices, only.as_deref())),
+        auto_context: chosen.auto_context,
+        keys: keys.collect(),
+        key: chosen.key.clone(),
+        label: chosen.label.clone(),
+        raise,
+        mistakes,
+    };
+    with_cookie(page(status, &view, None), cookie)
+}
+
+/// `POST /consent`: the decision.
+pub(crate) async fn decide(State(site): State<Arc<Site>>, request: Request) -> Response {
+    let mut asked = match Asked::of(&site, request).await {
+        Ok(asked) => asked,
+        Err(response) => return response,
+    };
+    let form = match asked.form().await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    let text = field(&form, "request").to_owned();
+    let Some(signed) = asked.signed.clone() else { return sign_in_first(&address(&text)) };
+    let wanted = match Wanted::read(&site, &asked, &signed, &text).await {
+        Ok(wanted) => wanted,
+        Err(response) => return response,
+    };
+    if field(&form, "do") == "deny" {
+        return denied(&site, &asked, &signed, &wanted).await;
+    }
+    let choices = match place(&site, &asked, &signed, &text, &wanted).await {
+        Ok(choices) => choices,
+        Err(response) => return response,
+    };
+    let chosen = Chosen::read(&form);
+    if field(&form, "do") != "allow" {
+        return show(&site, &asked, &signed, &text, &wanted, &choices, &chosen, None, Vec::new()).await;
+    }
+    let permissions = chosen.permissions(chosen.preset, &choices, wanted.only(&asked).as_deref());
+    let through = match &chosen.key {
+        None if chosen.label.is_empty() => {
+            let mistakes = vec![Mistake::on("label", s::NO_LABEL)];
+            return show(&site, &asked, &signed, &text, &wanted, &choices, &chosen, None, mistakes).await;
+        }
+        None => Through::New { label: chosen.label.clone(), permissions: Box::new(permissions) },
+        Some(id) => {
+            let Some((row, own)) =
+                choices.keys.iter().find(|key| key.id.to_string() == *id).and_then(|row| Some((row, row.permissions.as_ref()?)))
+            else {
+                return problem(Kind::NotFound);
+            };
+            let more = consents::raised(own, &permissions);
+            let raise = if more == *own {
+                None
+            } else if chosen.raise {
+                Some(Box::new(permissions))
+            } else {
+                let scopes = consents::granted(wanted.scopes(), &more, choices.role);
+                let allowed =
+                    Allowed { who: &row.label, for_whom: &signed.email, permissions: &more, role: choices.role, scopes: &scopes };
+                let allows = permission(&site.tools, &allowed, &choices.instances, site.sources.now());
+                let raise = Raise { key: row.label.clone(), allows };
+                return show(&site, &asked, &signed, &text, &wanted, &choices, &chosen, Some(raise), Vec::new()).await;
+            };
+            Through::Own { key: row.id, raise }
+        }
+    };
+    let (who, reply) = (by(&asked, &signed), wanted.reply(&asked));
+    let name = wanted.client().client.name.clone();
+    match consents::allow(&site.admin, &site.oauth, &who, &choices.org.slug, &reply, &through).await {
+        Ok((_, Some(location))) => onward(&wanted, Going::Allowed, location),
+        Ok((_, None)) => page(StatusCode::OK, &DeviceDone { client: name, end: DeviceEnd::Allowed }, None),
+        Err(Fault::Refused(why)) => {
+            let mistakes = vec![Mistake::form(format!("{} {}", why.message, why.next))];
+            show(&site, &asked, &signed, &text, &wanted, &choices, &chosen, None, mistakes).await
+        }
+        Err(fault) => faulty(&fault),
+    }
+}
+
+pub(crate) async fn refuse_device(site: &Site, asked: &Asked, signed: &Signed, pending: Pending) -> Response {
+    denied(site, asked, signed, &Wanted::Device { code: String::new(), pending }).await
+}
+async fn denied(site: &Site, asked: &Asked, signed: &Signed, wanted: &Wanted) -> Response {
+    let device = match wanted {
+        Wanted::Device { pending, .. } => Some(&pending.user_code),
+        Wanted::Redirect { .. } => None,
+    };
+    if let Err(fault) = consents::deny(&site.admin, &by(asked, signed), wanted.client(), device).await {
+        return faulty(&fault);
+    }
+    match wanted {
+        Wanted::Redirect { asked: request, .. } => {
+            onward(wanted, Going::Denied, site.oauth.refused(&asked.visitor.public, request))
+        }
+        Wanted::Device { pending, .. } => {
+            let client = pending.client.client.name.clone();
+            page(StatusCode::OK, &DeviceDone { client, end: DeviceEnd::Denied }, None)
+        }
+    }
+}
+fn onward(wanted: &Wanted, kind: Going, href: String) -> Response {
+    let host = match wanted {
+        Wanted::Redirect { asked, .. } => asked.redirect.host().to_owned(),
+        Wanted::Device { .. } => String::new(),
+    };
+    page(StatusCode::OK, &Onward { kind, name: wanted.client().client.name.clone(), href, host }, None)
 }

@@ -1,4 +1,4 @@
-//! The first page: who is signed in.
+//! The first page: who is signed in, in which organizations, and where to go on.
 use std::sync::Arc;
 
 use askama::Template;
@@ -9,27 +9,33 @@ use axum::{
 };
 
 use crate::{
-    routes,
-    site::{Asked, Site, go, page, with_cookie},
+    frame::Frame,
+    organizations::Organization,
+    parts::{Phrase, Tone},
+    site::{Site, frame, page, signed_in},
     strings::home as s,
 };
 
-/// The first page after signing in. Posts `csrf` to [`routes::SIGN_OUT`].
+/// The first page after signing in, `GET /`.
 #[derive(Debug, Template)]
 #[template(path = "home.html")]
 pub struct Home {
-    /// The form token.
-    pub csrf: String,
-    /// Who is signed in.
-    pub you: String,
+    /// The frame.
+    pub frame: Frame,
+    /// The organizations that the user is a member of; none where that is not known.
+    pub organizations: Option<Vec<Organization>>,
+    /// The address that assistants are given, such as `https://ocore.example.com/mcp`.
+    pub url: String,
 }
 
 pub(crate) async fn show(State(site): State<Arc<Site>>, request: Request) -> Response {
-    let asked = match Asked::of(&site, request).await {
-        Ok(asked) => asked,
+    let (asked, signed) = match signed_in(&site, request).await {
+        Ok(found) => found,
         Err(response) => return response,
     };
-    let Some(signed) = &asked.signed else { return go(routes::SIGN_IN) };
-    let (csrf, cookie) = asked.token(&site);
-    with_cookie(page(StatusCode::OK, &Home { csrf, you: signed.email.clone() }, None), cookie)
+    let current = asked.organization().map(|org| org.org);
+    let organizations = asked.organizations.iter().map(|org| Organization::of(org, current == Some(org.org))).collect();
+    let frame = frame(&site, &asked, &signed, None, None);
+    let url = format!("{}/mcp", asked.visitor.origin);
+    page(StatusCode::OK, &Home { frame, organizations: Some(organizations), url }, None)
 }

@@ -14,8 +14,7 @@ use crate::{
     impersonation_over::{ImpersonationOver, Over},
     parts::{Instance, Mistake, When},
     problem::Kind,
-    routes,
-    site::{Asked, Site, failed, go, page, problem, with_cookie},
+    site::{Asked, Site, failed, go, page, problem, sign_in_first, with_cookie},
     strings::impersonate as s,
 };
 
@@ -57,10 +56,6 @@ pub(crate) fn over(gone: &Gone, you: Option<&str>) -> Response {
     let view = ImpersonationOver { kind, instance: None, login: None, at: None, you: you.map(str::to_owned) };
     page(StatusCode::GONE, &view, None)
 }
-fn sign_in_first(link: &str) -> Response {
-    let next: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &path(link)).finish();
-    go(&format!("{}?{next}", routes::SIGN_IN))
-}
 fn path(link: &str) -> String {
     format!("/impersonate/{link}")
 }
@@ -75,7 +70,7 @@ pub(crate) async fn show(State(site): State<Arc<Site>>, Path(link): Path<String>
         Err(response) => return response,
     };
     let Some(visits) = site.visits.as_ref().filter(|_| well_formed(&link)) else { return problem(Kind::NotFound) };
-    let Some(signed) = &asked.signed else { return sign_in_first(&link) };
+    let Some(signed) = &asked.signed else { return sign_in_first(&path(&link)) };
     let email = &signed.email;
     let look = match visits.look(&link, signed, asked.visitor.address).await {
         Ok(Ok(look)) => look,
@@ -107,7 +102,7 @@ pub(crate) async fn open(State(site): State<Arc<Site>>, Path(link): Path<String>
         return response;
     }
     let Some(visits) = site.visits.as_ref().filter(|_| well_formed(&link)) else { return problem(Kind::NotFound) };
-    let Some(signed) = &asked.signed else { return sign_in_first(&link) };
+    let Some(signed) = &asked.signed else { return sign_in_first(&path(&link)) };
     match visits.open(&link, signed, asked.visitor.address).await {
         Ok(Ok(to)) => go(to.expose_secret()),
         Ok(Err(gone)) => over(&gone, Some(&signed.email)),

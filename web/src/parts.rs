@@ -66,6 +66,11 @@ pub fn error<'a>(mistakes: &'a [Mistake], field: &str) -> Option<&'a str> {
     mistakes.iter().find(|mistake| mistake.field == field).map(|mistake| mistake.text.as_str())
 }
 
+/// Whole minutes to wait, at least one.
+pub(crate) fn minutes(seconds: i64) -> u64 {
+    u64::try_from(seconds.saturating_add(59) / 60).unwrap_or(1).max(1)
+}
+
 /// The colour, icon and word that go with a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
@@ -176,7 +181,7 @@ impl Instance {
 pub struct When {
     /// Such as "3 minutes ago".
     pub words: String,
-    /// Such as "21 Nov 2026, 14:40 UTC".
+    /// Such as "21 Nov 2026, 14:40 UTC", with seconds where there are any.
     pub exact: String,
     /// RFC 3339, for the `datetime` attribute.
     pub iso: String,
@@ -187,8 +192,42 @@ impl When {
     pub fn of(at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         Self {
             words: strings::time::relative((at - now).num_seconds()),
-            exact: at.format(strings::time::EXACT).to_string(),
+            exact: at.format(if at.timestamp() % 60 == 0 { strings::time::MINUTE } else { strings::time::SECOND }).to_string(),
             iso: at.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phrases_take_names_in_order_and_never_read_them_as_words() {
+        let phrase = Phrase::new("{} asks {}.", &["A {}", "B"]);
+        assert_eq!(phrase.plain(), "A {} asks B.");
+        assert_eq!(phrase.0.iter().filter(|piece| piece.name).count(), 2);
+        assert_eq!(Phrase::new("no name", &["left out"]).plain(), "no name");
+        assert_eq!(Phrase::new("{} and {}", &["one"]).plain(), "one and ");
+    }
+
+    #[test]
+    fn times_are_told_in_the_largest_unit() {
+        for (seconds, words) in [
+            (-1, "just now"),
+            (3, "now"),
+            (-59, "59 seconds ago"),
+            (-60, "1 minute ago"),
+            (7199, "in 1 hour"),
+            (-86_400 * 29, "29 days ago"),
+            (-86_400 * 30, "1 month ago"),
+            (86_400 * 800, "in 2 years"),
+        ] {
+            assert_eq!(strings::time::relative(seconds), words);
+        }
+        let at = DateTime::<Utc>::from_timestamp(1_795_272_000, 0).unwrap();
+        let when = When::of(at, at);
+        assert_eq!((when.iso.as_str(), when.exact.as_str()), ("2026-11-21T14:40:00Z", "21 Nov 2026, 14:40 UTC"));
+        assert_eq!(When::of(at + chrono::TimeDelta::seconds(42), at).exact, "21 Nov 2026, 14:40:42 UTC");
     }
 }

@@ -14,6 +14,12 @@ pub const SIGN_OUT: &str = "/sign-out";
 pub const RESET: &str = "/password-reset";
 /// Choose the organization: GET shows, POST chooses.
 pub const ORGANIZATIONS: &str = "/organizations";
+/// Invites of the organization: GET lists, POST makes one.
+pub const INVITES: &str = "/invites";
+/// Take an invite (`id`) back: POST.
+pub const INVITES_REVOKE: &str = "/invites/revoke";
+/// Vouch for an invite (`id`) whose maker may no longer invite: POST.
+pub const INVITES_VOUCH: &str = "/invites/vouch";
 /// OAuth's authorization endpoint: GET shows the consent page.
 pub const AUTHORIZE: &str = "/authorize";
 /// The decision on the consent page: POST.

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::StatusCode,
     response::Response,
 };
 use identity::NotIn;
 
 use crate::{
-    parts::{Mistake, Notice, Phrase, error},
-    site::{Asked, Site, failed, field, go, own_path, page, session_cookie, with_cookie},
+    parts::{Mistake, Notice, Phrase, error, minutes},
+    routes,
+    site::{Asked, Site, failed, field, go, own_path, page, parameter, session_cookie, with_cookie, with_next},
     strings::sign_in as s,
 };
 
@@ -84,10 +85,10 @@ impl Continues {
 }
 
 /// Where a path leads, in words.
-fn continues(next: &str) -> Option<Continues> {
+pub(crate) fn continues(next: &str) -> Option<Continues> {
     next.starts_with("/impersonate/").then_some(Continues::Impersonate)
 }
-fn form(csrf: String, next: &str, email: &str, mistakes: Vec<Mistake>) -> SignIn {
+pub(crate) fn form(csrf: String, next: &str, email: &str, mistakes: Vec<Mistake>) -> SignIn {
     SignIn {
         csrf,
         next: next.to_owned(),
@@ -101,14 +102,12 @@ fn form(csrf: String, next: &str, email: &str, mistakes: Vec<Mistake>) -> SignIn
 }
 
 pub(crate) async fn show(State(site): State<Arc<Site>>, request: Request) -> Response {
-    let query = request.uri().query().unwrap_or_default().to_owned();
+    let next = parameter(&request, "next");
     let asked = match Asked::of(&site, request).await {
         Ok(asked) => asked,
         Err(response) => return response,
     };
-    let next =
-        url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next").map(|(_, value)| value.into_owned());
-    let next = own_path(next.as_deref().unwrap_or_default());
+    let next = own_path(&next);
     let (csrf, cookie) = asked.token(&site);
     with_cookie(page(StatusCode::OK, &form(csrf, next, "", Vec::new()), None), cookie)
 }
@@ -134,24 +133,24 @@ pub(crate) async fn take(State(site): State<Arc<Site>>, request: Request) -> Res
     }
     let address = asked.visitor.address;
     if mistakes.is_empty() {
-        let agent = asked.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let mistake = match site.people.sign_in(email, password.to_owned().into(), address, agent).await {
-            Ok(Ok(cookie)) => {
+        let mistake = match site.people.sign_in(email, password.to_owned().into(), address, asked.agent()).await {
+            Ok(Ok(came)) => {
                 // A session that was there before is another one's, or over: it ends with the cookie.
                 if let Some(before) = &asked.signed
                     && let Err(fault) = site.people.sign_out(before).await
                 {
                     return failed(&fault);
                 }
-                return with_cookie(go(next), Some(session_cookie(&asked.visitor, Some(&cookie))));
+                let to = if came.second_step { with_next(routes::SIGN_IN_CODE, next) } else { next.to_owned() };
+                return with_cookie(go(&to), Some(session_cookie(&asked.visitor, Some(&came.cookie))));
             }
-            Ok(Err(NotIn::Wrong)) => {
+            Ok(Err(NotIn::Wrong | NotIn::Over)) => {
                 (site.events)("sign_in_failed", address, "a password was wrong, or nobody has that address");
                 s::REFUSED.to_owned()
             }
             Ok(Err(NotIn::Later { seconds })) => {
                 (site.events)("sign_in_throttled", address, "too many wrong passwords");
-                s::throttled(u64::try_from((seconds + 59) / 60).unwrap_or(1))
+                s::throttled(minutes(seconds))
             }
             Err(fault) => return failed(&fault),
         };

@@ -51,10 +51,16 @@ pub(crate) async fn take(State(site): State<Arc<Site>>, request: Request) -> Res
     if let Err(response) = asked.form().await {
         return response;
     }
-    if let Some(signed) = &asked.signed
-        && let Err(fault) = site.people.sign_out(signed).await
-    {
-        return failed(&fault);
+    if let Some(signed) = &asked.signed {
+        if let Err(fault) = site.people.sign_out(signed).await {
+            return failed(&fault);
+        }
+        // Whoever signs out leaves no Odoo open behind either. The session is over in any case.
+        if let Some(visits) = &site.visits
+            && let Err(fault) = visits.leave_all(signed, asked.visitor.address).await
+        {
+            return failed(&fault);
+        }
     }
     let cookie = session_cookie(&asked.visitor, None);
     with_cookie(page(StatusCode::OK, &SignedOut { why: Why::You }, None), Some(cookie))

@@ -2,34 +2,49 @@
 //!
 //! A form is taken when it was posted from this very site (Origin) and carries the token of the browser's own cookie; both, because each
 //! has failed somewhere. Cookies carry `__Host-` where browsers speak TLS to us, so that no other host can set them.
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use admin::impersonations::Visits;
+use admin::{Admin, By, impersonations::Visits, set_up::SetUp, users::Membership};
 use askama::Template;
 use axum::{
     Router,
     body::{Body, to_bytes},
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::Response,
     routing::{any, get, post},
 };
-use identity::{People, Signed};
-use kernel::{ExposeSecret as _, Fault, SecretString, Sources};
+use identity::{
+    Keys, People, Signed,
+    oauth::{resource::PublicUrl, server::Server},
+};
+use kernel::{ExposeSecret as _, Fault, Role, SecretString, Sources};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    assets, home, impersonate,
+    account, assets, authorizations, consent, device,
+    frame::{Frame, Section},
+    home, impersonate, invite, invites, organizations,
+    parts::Notice,
     problem::{Kind, Problem},
-    routes, sign_in, signed_out,
+    routes,
+    said::Offered,
+    second_step, sessions, set_up, sign_in, signed_out,
 };
 
 /// The most bytes of a form.
 const FORM: usize = 64 * 1024;
+/// The longest address of this site that is gone on to, in bytes: OAuth's hold whole addresses themselves.
+const LONGEST_PATH: usize = 6_000;
 /// The names of the cookies, without `__Host-`. They begin with what [`admin::impersonations::COOKIES`] keeps from Odoo.
 const SESSION: &str = "ocore-session";
 const VISITOR: &str = "ocore-visitor";
+/// The organization that a browser works in, by its slug. Says nothing about what may be done there.
+const ORG: &str = "ocore-org";
 
 /// Where a security event goes: kind, address, detail.
 pub type Events = Arc<dyn Fn(&'static str, IpAddr, &str) + Send + Sync>;
@@ -40,11 +55,21 @@ pub struct Visitor {
     pub address: IpAddr,
     /// `https://host[:port]`, where browsers believe to be.
     pub origin: String,
+    /// The URL that clients know this server by.
+    pub public: PublicUrl,
 }
 
 /// What the pages work with.
 pub struct Site {
     pub people: People,
+    pub admin: Admin,
+    pub oauth: Arc<Server>,
+    /// Told of what was taken back, so that it holds at the next call.
+    pub keys: Arc<Keys>,
+    /// Every tool, for what pages say and offer.
+    pub tools: Vec<Offered>,
+    /// None where there was a user when the process started.
+    pub set_up: Option<SetUp>,
     /// None where no host names of instances are served.
     pub visits: Option<Arc<Visits>>,
     pub sources: Sources,
@@ -55,9 +80,29 @@ pub struct Site {
 pub fn router(site: &Arc<Site>) -> Router {
     Router::new()
         .route(routes::HOME, get(home::show))
+        .route(routes::SET_UP, get(set_up::show).post(set_up::take))
         .route(routes::SIGN_IN, get(sign_in::show).post(sign_in::take))
+        .route(routes::SIGN_IN_CODE, get(second_step::show).post(second_step::take))
         .route(routes::SIGN_OUT, post(signed_out::take))
+        .route(routes::SESSIONS, get(sessions::show))
+        .route(routes::SESSIONS_REVOKE, post(sessions::revoke))
+        .route(routes::ACCOUNT, get(account::show))
+        .route(routes::ACCOUNT_PASSWORD, post(account::password))
+        .route(routes::ACCOUNT_TOTP, get(account::begin).post(account::confirm))
+        .route(routes::ACCOUNT_TOTP_OFF, post(account::turn_off))
+        .route(routes::ACCOUNT_CODES, post(account::codes))
         .route("/impersonate/{link}", get(impersonate::show).post(impersonate::open))
+        .route(routes::AUTHORIZE, get(consent::authorize))
+        .route(routes::CONSENT, get(consent::device).post(consent::decide))
+        .route(routes::DEVICE, get(device::show).post(device::look_up))
+        .route(routes::DEVICE_CONFIRM, post(device::confirm))
+        .route(routes::ORGANIZATIONS, get(organizations::show).post(organizations::choose))
+        .route(routes::AUTHORIZATIONS, get(authorizations::show))
+        .route(routes::AUTHORIZATIONS_REVOKE, post(authorizations::revoke))
+        .route("/oauth/invite/{token}", get(invite::show).post(invite::accept))
+        .route(routes::INVITES, get(invites::show).post(invites::make))
+        .route(routes::INVITES_REVOKE, post(invites::revoke))
+        .route(routes::INVITES_VOUCH, post(invites::vouch))
         .route("/static/{name}", get(asset))
         .fallback(any(nothing))
         .with_state(Arc::clone(site))
@@ -89,7 +134,10 @@ pub(crate) struct Asked {
     pub visitor: Visitor,
     pub headers: HeaderMap,
     pub signed: Option<Signed>,
-    body: Body,
+    /// The organizations of who is signed in, by slug; filled by [`signed_in`].
+    pub organizations: Vec<Membership>,
+    /// Locked by nobody: it only makes what is read from the network safe to share.
+    body: Mutex<Body>,
 }
 impl Asked {
     pub(crate) async fn of(site: &Site, request: Request) -> Result<Self, Response> {
@@ -100,7 +148,23 @@ impl Asked {
             Some(text) => site.people.signed(&text).await.map_err(|fault| failed(&fault))?,
             None => None,
         };
-        Ok(Self { visitor, headers: parts.headers, signed, body })
+        Ok(Self { visitor, headers: parts.headers, signed, organizations: Vec::new(), body: Mutex::new(body) })
+    }
+    /// What the browser has as its session, whosever it is.
+    pub(crate) fn session(&self) -> Option<String> {
+        cookie(&self.headers, SESSION, self.visitor.secure())
+    }
+    /// The organization that the browser works in: the one that was chosen, or the only one. None when it is still to be chosen.
+    pub(crate) fn organization(&self) -> Option<&Membership> {
+        let chosen = cookie(&self.headers, ORG, self.visitor.secure());
+        match self.organizations.as_slice() {
+            [only] => Some(only),
+            several => several.iter().find(|one| chosen.as_deref() == Some(one.slug.as_str())),
+        }
+    }
+    /// What the browser says it is.
+    pub(crate) fn agent(&self) -> &str {
+        self.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default()
     }
     /// The token for the forms of this browser, and the cookie that it belongs to when the browser is to be given one.
     pub(crate) fn token(&self, site: &Site) -> (String, Option<HeaderValue>) {
@@ -119,7 +183,7 @@ impl Asked {
         if from != Some(self.visitor.origin.as_str()) {
             return Err(problem(Kind::Stale));
         }
-        let body = std::mem::replace(&mut self.body, Body::empty());
+        let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
         let bytes = to_bytes(body, FORM).await.map_err(|_| problem(Kind::TooLarge))?;
         let form: Vec<(String, String)> = url::form_urlencoded::parse(&bytes).into_owned().collect();
         let secure = self.visitor.secure();
@@ -131,6 +195,65 @@ impl Asked {
         Ok(form)
     }
 }
+/// Who is signed in, as administration knows them.
+pub(crate) fn by(asked: &Asked, signed: &Signed) -> By {
+    By::User { id: signed.user, email: signed.email.clone(), operator: signed.operator, address: asked.visitor.address }
+}
+/// A refusal as a page of its own.
+pub(crate) fn refused(why: &kernel::Refusal) -> Response {
+    let mut view = Problem::new(Kind::Forbidden, "");
+    (view.why, view.next) = (why.message.to_string(), why.next.to_string());
+    page(StatusCode::FORBIDDEN, &view, None)
+}
+/// What administration could not do: the caller's doing or ours.
+pub(crate) fn faulty(fault: &Fault) -> Response {
+    match fault {
+        Fault::Refused(why) => refused(why),
+        other => failed(other),
+    }
+}
+/// A request of somebody who is signed in; everybody else is sent to sign in, and comes back to a page that can be come back to.
+pub(crate) async fn signed_in(site: &Site, request: Request) -> Result<(Asked, Signed), Response> {
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    let next = request.uri().path_and_query().filter(|_| looks).map_or_else(|| routes::HOME.to_owned(), ToString::to_string);
+    let mut asked = Asked::of(site, request).await?;
+    let Some(signed) = asked.signed.clone() else { return Err(sign_in_first(&next)) };
+    asked.organizations = admin::users::organizations(&site.admin, signed.user).await.map_err(|fault| failed(&fault))?;
+    Ok((asked, signed))
+}
+/// To the page for signing in, and from there on to `next`.
+pub(crate) fn sign_in_first(next: &str) -> Response {
+    if next == routes::HOME {
+        return go(routes::SIGN_IN);
+    }
+    go(&with_next(routes::SIGN_IN, next))
+}
+/// A page that leads on to another.
+pub(crate) fn with_next(page: &str, next: &str) -> String {
+    let next: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    format!("{page}?{next}")
+}
+/// The frame around a page, for who [`signed_in`] found.
+pub(crate) fn frame(site: &Site, asked: &Asked, signed: &Signed, section: Option<Section>, notice: Option<Notice>) -> Frame {
+    let org = asked.organization();
+    Frame {
+        // A session has its cookie, so that none need be given.
+        csrf: asked.token(site).0,
+        you: signed.email.clone(),
+        org: org.map(|org| org.name.clone()),
+        administers: org.is_some_and(|org| org.role >= Role::Admin),
+        section,
+        notice,
+    }
+}
+/// The value of a parameter in the address; empty when there is none.
+pub(crate) fn parameter(request: &Request, name: &str) -> String {
+    let query = request.uri().query().unwrap_or_default();
+    url::form_urlencoded::parse(query.as_bytes())
+        .find(|(known, _)| known == name)
+        .map_or_else(String::new, |(_, v)| v.into_owned())
+}
+
 impl Visitor {
     pub(crate) fn secure(&self) -> bool {
         self.origin.starts_with("https:")
@@ -142,7 +265,8 @@ pub(crate) fn field<'a>(form: &'a [(String, String)], name: &str) -> &'a str {
     form.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str())
 }
 
-fn token_of(cookie: &str) -> String {
+/// The token for forms of the browser that has this cookie.
+pub(crate) fn token_of(cookie: &str) -> String {
     hex(&Sha256::new().chain_update(b"ocore form\0").chain_update(cookie.as_bytes()).finalize())
 }
 fn hex(bytes: &[u8]) -> String {
@@ -179,6 +303,11 @@ pub(crate) fn session_cookie(visitor: &Visitor, value: Option<&SecretString>) ->
         Some(value) => set_cookie(SESSION, value.expose_secret(), visitor.secure(), Some(7 * 24 * 3600)),
         None => set_cookie(SESSION, "", visitor.secure(), Some(0)),
     }
+}
+
+/// Remembers the organization that was chosen; a year, or until another is.
+pub(crate) fn org_cookie(visitor: &Visitor, slug: &str) -> HeaderValue {
+    set_cookie(ORG, slug, visitor.secure(), Some(365 * 24 * 3600))
 }
 
 /// A page as it goes out. `leads_to` is another origin that its form may lead to.
@@ -238,10 +367,10 @@ pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 /// A path of this site to go on to, out of what a form or link says; the first page for anything else. What browsers could read as
-/// another host (`//x`, `/\x`) is none.
+/// another host (`//x`, `/\x`) is none. The addresses of OAuth clients' requests are long.
 pub(crate) fn own_path(text: &str) -> &str {
     let odd = |c: char| c.is_control() || c == '\\' || c.is_whitespace();
-    let ours = text.starts_with('/') && !text.starts_with("//") && text.len() <= 500 && !text.contains(odd);
+    let ours = text.starts_with('/') && !text.starts_with("//") && text.len() <= LONGEST_PATH && !text.contains(odd);
     if ours { text } else { routes::HOME }
 }
 
@@ -259,6 +388,9 @@ mod tests {
         {
             assert_eq!(own_path(bad), "/", "{bad:?}");
         }
+        let long = |n: usize| format!("/authorize?{}", "x".repeat(n - 11));
+        assert_eq!(own_path(&long(6000)), long(6000));
+        assert_eq!(own_path(&long(6001)), "/");
     }
 
     #[test]

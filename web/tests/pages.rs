@@ -1,5 +1,6 @@
 //! What holds for every page in every state: its bones, its labels, and that no string of its data becomes markup.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails so")]
+#![allow(clippy::disallowed_methods, reason = "reads the sources of this crate")]
 mod samples;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,7 +135,7 @@ fn every_control_has_a_label_and_every_id_is_its_own() {
             if control {
                 let id = tag.get("id").unwrap_or_default();
                 assert!(labelled.contains(id) || tag.get("aria-label").is_some(), "{name}: no label for {tag:?}");
-                assert!(tag.get("name").is_some(), "{name}: no name on {tag:?}");
+                assert!(tag.get("name").is_some() || tag.get("hidden").is_some(), "{name}: no name on {tag:?}");
             }
         }
     }
@@ -169,4 +170,145 @@ fn style_and_script_are_small_and_served_by_their_hash() {
     for forbidden in ["@import", "http://", "https://", "url("] {
         assert!(!String::from_utf8_lossy(style.bytes).contains(forbidden), "{forbidden}");
     }
+}
+
+#[test]
+fn templates_hold_no_words_of_their_own() {
+    // Every word comes from the catalogue: outside of tags and expressions there are no letters, and no attribute that is read out has any.
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../templates");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).expect("templates") {
+        let path = entry.expect("an entry").path();
+        let mut text = std::fs::read_to_string(&path).expect("a template");
+        // Blocks that are names of classes, and the macro that makes attributes.
+        for (open, close, stands) in [
+            ("{% macro named(", "{% endmacro %}", ""),
+            ("{% block width %}", "{% endblock %}", ""),
+            ("{% block kind %}", "{% endblock %}", ""),
+            ("{#", "#}", ""),
+            ("{{", "}}", "0"),
+            ("{%", "%}", ""),
+        ] {
+            while let Some(start) = text.find(open) {
+                let end = start + text[start..].find(close).expect("it ends") + close.len();
+                text.replace_range(start..end, stands);
+            }
+        }
+        for attribute in ["title=\"", "aria-label=\"", "alt=\"", "placeholder=\""] {
+            for after in text.split(attribute).skip(1) {
+                let value = after.split('"').next().expect("a value");
+                assert!(!value.contains(char::is_alphabetic), "{}: {attribute}{value}", path.display());
+            }
+        }
+        while let Some(start) = text.find('<') {
+            let end = start + text[start..].find('>').expect("it ends") + 1;
+            text.replace_range(start..end, "");
+        }
+        let words: String = text.chars().filter(|c| c.is_alphabetic()).collect();
+        assert!(words.is_empty(), "{}: {words}", path.display());
+        seen += 1;
+    }
+    assert!(seen > 25);
+}
+
+#[test]
+fn what_was_typed_comes_back_in_its_own_field() {
+    let pages: BTreeMap<_, _> = samples::all().into_iter().collect();
+    for (name, id, value) in [
+        ("sign-in-refused", "email", "anna@acme.example"),
+        ("set-up-mistakes", "org", "Acme"),
+        ("set-up-mistakes", "email", "anna@acme.example"),
+        ("consent", "label", "Claude"),
+        ("device-unknown", "user_code", "BCKF-HMLX"),
+        ("invites-mistakes", "days", "forty"),
+    ] {
+        let tags = tags(&pages[name]);
+        let input = tags.iter().find(|tag| tag.get("id") == Some(id)).expect("the input");
+        assert_eq!(input.get("value"), Some(value), "{name}");
+    }
+    for (name, page) in &pages {
+        for tag in tags(page) {
+            assert!(tag.get("type") != Some("password") || tag.get("value").is_none(), "{name}: a password comes back");
+        }
+    }
+}
+
+#[test]
+fn invites_are_shown_to_administrators_alone_and_say_when_nobody_vouches() {
+    let pages: BTreeMap<_, _> = samples::all().into_iter().collect();
+    for (name, shown) in [("home", true), ("invites", true), ("home-unknown", false), ("sessions", false), ("account", false)] {
+        assert_eq!(pages[name].contains("href=\"/invites\""), shown, "{name}");
+    }
+    // Of the five invites two are open: one can be revoked, the other revoked and vouched for.
+    let invites = &pages["invites"];
+    for (text, times) in [(">Revoke<", 2), ("On hold", 1), ("may no longer invite", 1), ("action=\"/invites/vouch\"", 1)] {
+        assert_eq!(invites.matches(text).count(), times, "{text}");
+    }
+    // A link is shown where it was made and nowhere else.
+    for (name, page) in &pages {
+        assert_eq!(page.contains("ocn_"), name == "invite-made", "{name}");
+    }
+}
+
+#[test]
+fn production_is_said_in_words() {
+    let pages: BTreeMap<_, _> = samples::all().into_iter().collect();
+    assert!(pages["impersonate-production"].contains("Production"));
+    assert!(pages["impersonate-production"].contains("changes real data"));
+    assert!(!pages["impersonate-staging"].contains("changes real data"));
+}
+
+#[test]
+fn addresses_from_outside_cannot_run_code() {
+    let onward = |href: &str| {
+        let page = web::Onward { kind: web::Going::Allowed, name: "x".into(), href: href.into(), host: "x".into() };
+        web::Template::render(&page).expect("renders")
+    };
+    for bad in [
+        "javascript:alert(1)",
+        " JavaScript:alert(1)",
+        "java\nscript:alert(1)",
+        "data:text/html,x",
+        "vbscript:x",
+        "blob:x",
+        "file:///x",
+        "",
+    ] {
+        let page = onward(bad);
+        assert!(page.contains("content=\"0; url=/\""), "{bad:?}");
+        assert!(!page.to_lowercase().contains("script:") && !page.contains("data:text"), "{bad:?}");
+    }
+    for good in
+        ["https://claude.ai/api/callback?code=1", "http://127.0.0.1:51423/cb?code=1", "cursor://anysphere.cursor-retrieval/oauth"]
+    {
+        assert!(onward(good).contains(&format!("href=\"{good}\"")), "{good}");
+    }
+    for (logo, shown) in [
+        ("data:image/png;base64,AAAA", true),
+        ("/logos/1.png", true),
+        ("//evil.example/x.png", false),
+        ("https://evil.example/x.png", false),
+        ("data:image/svg+xml,<svg/>", false),
+        ("javascript:x", false),
+    ] {
+        let client = web::Client { name: "x".into(), logo: Some(logo.into()), proof: web::Proof::Itself };
+        assert_eq!(client.picture(), shown.then_some(logo), "{logo}");
+    }
+}
+
+#[test]
+fn the_words_are_calm() {
+    let source = include_str!("../src/strings.rs");
+    let mut strings = 0;
+    let source = source.replace("format!", "format");
+    for line in source.lines().filter(|line| line.contains('"') && !line.trim_start().starts_with("//")) {
+        let Some((text, _)) = line.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"')) else { continue };
+        strings += 1;
+        let lower = text.to_lowercase();
+        for word in ["!", "oops", "sorry", "please", "principal", "invalid", "illegal", "successfully"] {
+            assert!(!lower.contains(word), "{word:?} in {text}");
+        }
+        assert!(text != "OK" && text != "Submit", "{text}");
+    }
+    assert!(strings > 250, "{strings}");
 }
