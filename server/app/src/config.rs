@@ -189,7 +189,18 @@ pub fn environment() -> Environment {
 
 const PREFIX: &str = "OCORE_";
 /// Variables of ours that are no settings.
-const OTHERS: [&str; 5] = ["OCORE_CONFIG", "OCORE_DEMO_URL", "OCORE_DEMO_DATABASE", "OCORE_DEMO_LOGIN", "OCORE_DEMO_PASSWORD"];
+const OTHERS: [&str; 10] = [
+    "OCORE_CONFIG",
+    "OCORE_DEMO_URL",
+    "OCORE_DEMO_DATABASE",
+    "OCORE_DEMO_LOGIN",
+    "OCORE_DEMO_PASSWORD",
+    "OCORE_URL",
+    "OCORE_API_KEY",
+    "OCORE_SERVER",
+    "OCORE_LOGIN_STORE",
+    "OCORE_LOGIN_DIR",
+];
 
 impl Settings {
     /// Puts the settings together.

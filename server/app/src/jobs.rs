@@ -119,6 +119,7 @@ struct Parts {
     admin: admin::Admin,
     registry: Arc<Registry>,
     keys: Arc<identity::Keys>,
+    oauth: Arc<identity::oauth::server::Server>,
     idempotency: store::idempotency::Idempotency,
     operations: store::operations::Operations,
     dispatch: Arc<dispatch::Dispatch>,
@@ -134,6 +135,7 @@ impl Parts {
         Arc::new(Self {
             admin: node.base.admin.clone(),
             registry: Arc::clone(&node.registry),
+            oauth: Arc::clone(&node.oauth),
             keys: Arc::clone(&node.keys),
             idempotency: node.idempotency.clone(),
             operations: node.operations.clone(),
@@ -260,6 +262,10 @@ impl Parts {
         }
         if let Err(error) = self.forget_visits(now).await {
             logged("cleaning up sessions", &error);
+        }
+        match self.oauth.prune().await {
+            Ok(rows) => tracing::debug!(rows, "tokens, codes and clients that ended are gone"),
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "cleaning up tokens failed"),
         }
         // Readers poll each second and read everything every twenty.
         if let Err(error) = events::prune(&self.admin.db, now - TimeDelta::hours(24)).await {

@@ -4,8 +4,9 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     Router,
     extract::{Request, State},
+    http::StatusCode,
     middleware::{Next, from_fn_with_state},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use gateway::Gateway;
 use web::{Site, Visitor, instance_pages};
@@ -28,7 +29,9 @@ async fn with_visitor(State(gateway): State<Arc<Gateway>>, request: Request, nex
     let (mut parts, body) = request.into_parts();
     match gateway.visitor(&parts) {
         Ok((address, origin)) => {
-            parts.extensions.insert(Visitor { address, origin });
+            // Checked with the origin: host and prefix are those of the settings.
+            let Some(public) = gateway.public(&parts) else { return StatusCode::BAD_REQUEST.into_response() };
+            parts.extensions.insert(Visitor { address, origin, public });
             next.run(Request::from_parts(parts, body)).await
         }
         Err(response) => response,

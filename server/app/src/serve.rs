@@ -1,6 +1,7 @@
 //! The life of a server: listen, say so, answer, and end without losing a call.
 use std::time::Duration;
 
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -22,6 +23,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub struct Serving {
     /// Where it answers: scheme, address and port.
     pub url: String,
+    /// Where the first user is made, while there is none. For the eyes of who runs this alone.
+    pub set_up: Option<SecretString>,
     node: Node,
     server: JoinHandle<std::io::Result<()>>,
     metrics: Option<JoinHandle<std::io::Result<()>>>,
@@ -43,7 +46,11 @@ pub async fn start(settings: &Settings, mut base: Base) -> Result<Serving> {
     let address = bound(&listener)?;
     let metrics_address = metrics_listener.as_ref().map(bound).transpose()?;
     base.listens_at([Some(address), metrics_address].into_iter().flatten().collect());
-    let node = Node::start(settings, base).await?;
+    let mut node = Node::start(settings, base).await?;
+    let url = http::local(&address.to_string());
+    let origin = settings.public_url.as_ref().map_or(&*url, |url| url.as_str().trim_end_matches('/'));
+    let set_up =
+        node.set_up.take().map(|token| format!("{origin}{}?token={}", web::routes::SET_UP, token.expose_secret()).into());
     let grace = settings.shutdown_grace;
     let metrics = metrics_listener
         .map(|l| tokio::spawn(gateway::serve(l, gateway::metrics_router(&node.gateway), node.shutdown.clone(), Duration::ZERO)));
@@ -51,7 +58,7 @@ pub async fn start(settings: &Settings, mut base: Base) -> Result<Serving> {
     let stop_jobs = CancellationToken::new();
     let jobs = jobs::start(&node, &stop_jobs);
     tracing::info!(%address, store = %settings.database_url, version = env!("CARGO_PKG_VERSION"), "ready");
-    Ok(Serving { url: http::local(&address.to_string()), node, server, metrics, jobs, stop_jobs })
+    Ok(Serving { url, set_up, node, server, metrics, jobs, stop_jobs })
 }
 
 async fn listen(address: &str) -> Result<TcpListener> {

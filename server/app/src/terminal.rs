@@ -6,7 +6,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::{cli::people::plain, failure::Failure};
 
 /// What a command answers: the same facts for people and for programs.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Shown {
 pub fn show(shown: &Shown, json: bool) {
     if json {
         let text = serde_json::to_string_pretty(&shown.json).unwrap_or_default();
-        out(&text);
+        out(&plain::json(&text));
     } else if !shown.text.is_empty() {
         out(shown.text.trim_end_matches('\n'));
     }
@@ -46,7 +46,7 @@ pub fn remark(text: &str) {
 /// Prints why a command did not end well.
 pub fn error(failure: &Failure, json: bool) {
     if json {
-        remark(&failure.json().to_string());
+        remark(&plain::json(&failure.json().to_string()));
         return;
     }
     let (red, dim, plain) = if colour(&std::io::stderr()) { ("\u{1b}[31;1m", "\u{1b}[2m", "\u{1b}[0m") } else { ("", "", "") };

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use admin::{Admin, By, impersonations::Visits};
+use admin::{Admin, By, impersonations::Visits, set_up::SetUp};
 use backends::{
     backup, docker, files,
     odoo::{Credential, Credentials, Pool, PoolSettings},
@@ -14,7 +14,11 @@ use backends::{
 use dispatch::Dispatch;
 use futures_util::future::BoxFuture;
 use gateway::{Gateway, Gauge};
-use identity::{Keys, People};
+use identity::{
+    Keys, People,
+    fetch::Fetch,
+    oauth::{redirect::Schemes, server::Server as OauthServer},
+};
 use kernel::{Code, Instance, Networks, RpcConnection, SecretString, Sources, refusal};
 use store::{
     Db, DbUrl, Engine,
@@ -286,6 +290,7 @@ pub struct Node {
     pub base: Base,
     pub registry: Arc<Registry>,
     pub keys: Arc<Keys>,
+    pub oauth: Arc<OauthServer>,
     pub pool: Pool,
     pub postgres: postgres::Pool,
     pub backups: backup::Pool,
@@ -295,6 +300,8 @@ pub struct Node {
     pub dispatch: Arc<Dispatch>,
     pub gateway: Arc<Gateway>,
     pub site: Arc<web::Site>,
+    /// The token that makes the first user; none when there is one.
+    pub set_up: Option<SecretString>,
     pub shutdown: CancellationToken,
     /// Raised by the jobs when somebody's list of tools may have changed.
     pub changes: watch::Sender<u64>,
@@ -320,7 +327,10 @@ impl Node {
         let operations = Operations::new(db.clone(), vault.clone(), sources.clone(), node_name());
         let (pool, postgres) = (base.pool(), base.postgres());
         let backups = base.backups(settings, postgres.clone(), &backups_key);
-        let keys = Arc::new(Keys::new(Arc::clone(&registry), sources.clone()));
+        let keys = Arc::new(Keys::new(Arc::clone(&registry), db.clone(), sources.clone()));
+        let fetch =
+            Fetch::new(base.admin.networks.clone()).map_err(|e| Failure::because("The client of HTTP could not be made", &e))?;
+        let oauth = Arc::new(OauthServer::new(db.clone(), sources.clone(), Schemes::known(), fetch));
         let dispatch = Dispatch::new(dispatch::Parts {
             registry: Arc::clone(&registry),
             audit: audit.clone(),
@@ -350,8 +360,14 @@ impl Node {
             ))),
             _ => None,
         };
+        let (way, set_up) = SetUp::open(&base.admin).await?.unzip();
         let site = Arc::new(web::Site {
-            people: People::new(db.clone(), sources.clone()),
+            people: People::new(db.clone(), vault.clone(), sources.clone()),
+            admin: base.admin.clone(),
+            oauth: Arc::clone(&oauth),
+            keys: Arc::clone(&keys),
+            tools: tools::CATALOGUE.iter().map(|tool| web::Offered { facts: tool.facts, title: tool.title }).collect(),
+            set_up: way,
             visits,
             sources: sources.clone(),
             events: Arc::clone(&events),
@@ -367,6 +383,7 @@ impl Node {
                 metrics_token: settings.metrics_token.clone(),
             },
             keys: Arc::clone(&keys),
+            oauth: Arc::clone(&oauth),
             dispatch: Arc::clone(&dispatch),
             sources: sources.clone(),
             events,
@@ -380,6 +397,7 @@ impl Node {
             base,
             registry,
             keys,
+            oauth,
             pool,
             postgres,
             backups,
@@ -389,6 +407,7 @@ impl Node {
             dispatch,
             gateway,
             site,
+            set_up,
             shutdown,
             changes,
             audit_task,

@@ -304,6 +304,53 @@ fn an_instance_that_does_not_answer_is_not_created() {
 }
 
 #[test]
+fn an_invites_link_is_shown_once_on_the_last_line() {
+    let ocore = Ocore::with_acme();
+    for (email, role) in [("boss@example.com", "admin"), ("ann@example.com", "member")] {
+        ocore
+            .run_with(
+                &["user", "create", "--email", email, "--org", "acme", "--role", role, "--password-stdin"],
+                "correct horse battery\n",
+                &[],
+            )
+            .ok();
+    }
+    let create = ["invite", "create", "acme", "--label", "Ben", "--by", "boss@example.com"];
+    let made = ocore.run_with(&create, "", &[("OCORE_PUBLIC_URL", "https://ocore.example.com")]).ok();
+    let link = made.stdout.lines().last().unwrap().to_owned();
+    let text = link.strip_prefix("https://ocore.example.com/oauth/invite/ocn_").unwrap_or_else(|| panic!("{made:?}"));
+    let json =
+        ocore.run(&[&create[..], &["--role", "member", "--uses", "3", "--categories", "orm", "--json"]].concat()).ok().json();
+    assert_eq!((json["role"].as_str(), json["uses"].as_i64(), json["used"].as_i64()), (Some("member"), Some(3), Some(0)));
+    assert_eq!(json["permissions"]["categories"], serde_json::json!({"only": ["orm"]}));
+    assert!(json["link"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{json}");
+    for (by, code) in [("ann@example.com", 3), ("nobody@example.com", 3)] {
+        ocore.run(&["invite", "create", "acme", "--label", "x", "--by", by]).fails(code);
+    }
+    ocore.run(&[&create[..], &["--role", "admin"]].concat()).fails(2);
+    ocore.run(&[&create[..], &["--role", "member", "--categories", "shell"]].concat()).fails(3);
+
+    let listed = ocore.run(&["invite", "list", "acme", "--json"]).ok();
+    assert_eq!(listed.json().as_array().unwrap().len(), 2);
+    let id = listed.json()[1]["id"].as_str().unwrap().to_owned();
+    ocore.run(&["invite", "revoke", &id, "--org", "acme"]).ok();
+    ocore.run(&["invite", "revoke", &id, "--org", "acme"]).fails(3);
+    let pasted = ocore.run(&["invite", "revoke", &link, "--org", "acme"]).fails(2);
+    ocore.run(&["invite", "vouch", &id, "--org", "acme", "--by", "ann@example.com"]).fails(3);
+    let shown = ocore.run(&["invite", "list", "acme"]).ok();
+    assert!(shown.stdout.contains("revoked") && shown.stdout.contains("boss@example.com"), "{shown:?}");
+    for place in [
+        listed.stdout,
+        shown.stdout,
+        pasted.stderr,
+        ocore.run(&["audit", "log", "--json"]).ok().stdout,
+        String::from_utf8_lossy(&ocore.stored()).into_owned(),
+    ] {
+        assert!(!place.contains(&text[6..]), "a link is shown again, or stored");
+    }
+}
+
+#[test]
 fn a_key_is_shown_once_on_the_last_line() {
     let ocore = Ocore::with_acme();
     ocore.instance("dev", &[]).ok();

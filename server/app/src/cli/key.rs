@@ -48,7 +48,6 @@ pub enum Key {
     },
 }
 
-/// A limit that is left out limits nothing; an empty one (`--categories ''`) permits nothing.
 #[derive(Debug, Args)]
 pub struct Create {
     /// The organization
@@ -63,6 +62,16 @@ pub struct Create {
     /// The most that the key may do: viewer, member, admin or owner [default: the owner's role, else member]
     #[arg(long)]
     role: Option<Role>,
+    /// When it stops: 2026-12-31 or 2026-12-31T12:00:00Z
+    #[arg(long, value_name = "DATE")]
+    expires: Option<String>,
+    #[command(flatten)]
+    limits: Limits,
+}
+
+/// A limit that is left out limits nothing; an empty one (`--categories ''`) permits nothing.
+#[derive(Debug, Args)]
+pub struct Limits {
     /// Permits nothing that changes an instance
     #[arg(long)]
     read_only: bool,
@@ -102,9 +111,6 @@ pub struct Create {
     /// Only from these addresses or networks
     #[arg(long, value_name = "CIDR,…")]
     ip: Option<String>,
-    /// When it stops: 2026-12-31 or 2026-12-31T12:00:00Z
-    #[arg(long, value_name = "DATE")]
-    expires: Option<String>,
     /// Calls per minute [default: calls_per_minute of the configuration]
     #[arg(long, value_name = "N")]
     rate: Option<u32>,
@@ -128,9 +134,9 @@ impl Create {
     async fn run(self, given: &Given) -> Result<Shown> {
         let expires_at = self.expires.as_deref().map(expiry).transpose()?;
         let (_, base) = given.open().await?;
-        let permissions = self.permissions(&base).await?;
+        let permissions = self.limits.permissions(&base, &self.org).await?;
         let restricted = permissions.restricted();
-        let notes = self.looked_up(&base, &permissions).await?;
+        let notes = self.limits.looked_up(&base, &self.org, &permissions).await?;
         let made = make(&base, self.org, self.owner, self.role, self.label, permissions, expires_at).await?;
         base.close().await;
         let text = made.text.expose_secret();
@@ -156,8 +162,10 @@ impl Create {
             value,
         ))
     }
+}
 
-    async fn permissions(&self, base: &Base) -> Result<Permissions> {
+impl Limits {
+    pub async fn permissions(&self, base: &Base, org: &str) -> Result<Permissions> {
         let categories = match &self.categories {
             None => Selection::All,
             Some(list) => Selection::only(words(list).iter().map(|w| category(w)).collect::<Result<Vec<_>>>()?),
@@ -165,7 +173,7 @@ impl Create {
         let instances = match &self.instances {
             None => Selection::All,
             Some(list) => {
-                let known = instances::list(&base.admin, &base.by, Some(&self.org)).await?;
+                let known = instances::list(&base.admin, &base.by, Some(org)).await?;
                 let find = |slug: &String| {
                     known.iter().find(|r| *r.instance.slug == **slug).map(|r| r.instance.id).ok_or_else(|| {
                         unknown("instance", slug, known.iter().map(|r| &*r.instance.slug), "ocore instance list shows them")
@@ -232,13 +240,13 @@ impl Create {
     }
 }
 
-impl Create {
+impl Limits {
     /// Looks the fields and filters of the key up in the instances that it is for: a word that is no field hides nothing.
-    async fn looked_up(&self, base: &Base, permissions: &Permissions) -> Result<Vec<String>> {
+    pub async fn looked_up(&self, base: &Base, org: &str, permissions: &Permissions) -> Result<Vec<String>> {
         if self.no_check || permissions.rules.is_empty() {
             return Ok(Vec::new());
         }
-        let all = instances::list(&base.admin, &base.by, Some(&self.org)).await?;
+        let all = instances::list(&base.admin, &base.by, Some(org)).await?;
         let mut notes = BTreeSet::new();
         for (model, rule) in &permissions.rules {
             let change =

@@ -6,10 +6,12 @@ mod healthcheck;
 mod impersonation;
 pub mod input;
 pub mod instance;
+mod invite;
 pub mod key;
 mod knowledge;
 mod operation;
 mod org;
+pub mod people;
 mod resource;
 mod serve;
 mod server;
@@ -81,6 +83,9 @@ pub enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::Key),
+    /// Links that let people into an organization
+    #[command(subcommand)]
+    Invite(invite::Invite),
     /// What is allowed on Odoo models: operations, fields, records
     #[command(subcommand)]
     Resource(Box<resource::Resources>),
@@ -112,6 +117,8 @@ pub enum Command {
     /// The key that seals every stored secret
     #[command(subcommand)]
     Secrets(Secrets),
+    #[command(flatten)]
+    People(Box<people::People>),
     /// Prints a page of the reference
     #[command(subcommand, hide = true)]
     Docs(reference::Docs),
@@ -200,6 +207,7 @@ async fn dispatch(command: Command, given: Given) -> Result<Option<Shown>> {
         Command::Server(server) => server.run(&given).await.map(Some),
         Command::Instance(instance) => instance.run(&given).await.map(Some),
         Command::Key(key) => key.run(&given).await.map(Some),
+        Command::Invite(invite) => invite.run(&given).await.map(Some),
         Command::Resource(resource) => resource.run(&given).await.map(Some),
         Command::Note(note) => note.run(&given).await.map(Some),
         Command::Filter(filter) => filter.run(&given).await.map(Some),
@@ -211,6 +219,7 @@ async fn dispatch(command: Command, given: Given) -> Result<Option<Shown>> {
         Command::Config(config) => config.run(&given).await.map(Some),
         Command::Healthcheck(check) => check.run(&given).await.map(Some),
         Command::Secrets(Secrets::Rotate) => rotate(&given).await.map(Some),
+        Command::People(people) => people.run(given.global.json, Cli::command()).await,
         Command::Docs(docs) => Ok(Some(docs.print())),
     }
 }

@@ -1,5 +1,6 @@
 //! `ocore serve`
 use clap::Args;
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::Given;
@@ -23,10 +24,22 @@ impl Serve {
         let serving = serve::start(&settings, base).await?;
         // The one line that scripts wait for.
         let url = format!("{}/mcp", serving.url);
+        // Told here and nowhere else: it is in no log.
+        let set_up = serving.set_up.as_ref().map(ExposeSecret::expose_secret);
         if given.global.json {
-            terminal::out(&json!({"url": url, "public_url": settings.public_url, "pid": std::process::id()}).to_string());
+            let mut line = json!({"url": url, "public_url": settings.public_url, "pid": std::process::id()});
+            if let (Some(set_up), Some(line)) = (set_up, line.as_object_mut()) {
+                line.insert("set_up".to_owned(), set_up.into());
+            }
+            terminal::out(&line.to_string());
         } else {
             terminal::out(&format!("ocore is ready at {url}"));
+            if let Some(set_up) = set_up {
+                terminal::out(&format!(
+                    "There is no user yet. Within an hour, make the first one in a browser:\n  {set_up}\n\
+                     Whoever has this address may run this ocore: give it to nobody."
+                ));
+            }
         }
         serving.until_told().await
     }

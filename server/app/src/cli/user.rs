@@ -44,6 +44,7 @@ pub struct Create {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command")]
 pub struct Update {
     email: String,
     /// Signs the user out and stops the user's keys
@@ -58,6 +59,12 @@ pub struct Update {
     /// Reads a new password from standard input
     #[arg(long)]
     password_stdin: bool,
+    /// Takes the second step away, for who has lost phone and recovery codes
+    #[arg(long)]
+    remove_second_step: bool,
+    /// Signs the user out of every browser
+    #[arg(long)]
+    end_sessions: bool,
     /// Gives the user a role in this organization
     #[arg(long, value_name = "SLUG", requires = "role")]
     org: Option<String>,
@@ -104,10 +111,11 @@ impl Create {
 
 impl Update {
     async fn run(self, given: &Given) -> Result<Shown> {
-        let account = self.disable || self.enable || self.operator.is_some() || self.password_stdin;
+        let ends = self.remove_second_step || self.end_sessions;
+        let account = self.disable || self.enable || self.operator.is_some() || self.password_stdin || ends;
         if !account && self.role.is_none() {
             return Err(Failure::usage("Nothing to change was named.")
-                .next("Add --disable, --enable, --password-stdin or --org with --role."));
+                .next("Add --disable, --enable, --password-stdin, --remove-second-step, --end-sessions or --org with --role."));
         }
         let password = if self.password_stdin { Some(input::line("the password")?) } else { None };
         let (_, base) = given.open().await?;
@@ -119,12 +127,15 @@ impl Update {
         if let (Some(org), Some(role)) = (&self.org, self.role) {
             users::set_role(&base.admin, &base.by, org, &self.email, role).await?;
         }
-        let change = UserUpdate { active, operator: self.operator, password_hash };
+        let (remove_second_step, end_sessions) = (self.remove_second_step, self.end_sessions);
+        let change = UserUpdate { active, operator: self.operator, password_hash, remove_second_step, end_sessions };
         let row = users::update(&base.admin, &base.by, &self.email, &change).await?;
         base.close().await;
         let what = match active {
             Some(false) => " is disabled: the user's keys stop within 30 seconds everywhere.",
             Some(true) => " is enabled.",
+            None if self.end_sessions => " is signed out of every browser.",
+            None if self.remove_second_step => " signs in with the password alone.",
             None => " is changed.",
         };
         Ok(Shown::new(format!("{}{what}", row.email), json(&row)))

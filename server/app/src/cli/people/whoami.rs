@@ -1,0 +1,104 @@
+//! `ocore whoami`
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{
+    Target,
+    access::{Access, Entry},
+    clock, login,
+    logins::Logins,
+    plain,
+};
+use crate::{
+    failure::Result,
+    terminal::{self, Shown},
+};
+
+#[derive(Debug, Args)]
+pub struct Whoami {
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Where `server/discover` tells who asks, if it does.
+const WHO: &str = "ocore/whoami";
+
+impl Whoami {
+    pub async fn run(self) -> Result<Shown> {
+        let access = self.target.open().await?;
+        // Asked first: it renews what has to be renewed, and what is told below is then as it is.
+        let about = access.request("server/discover", json!({}), None, true, |_| {}).await?;
+        let who = about.get("_meta").and_then(|m| m.get(WHO)).cloned().unwrap_or(Value::Null);
+        let version = about.get("_meta").and_then(|m| m.get("io.modelcontextprotocol/serverInfo")?.get("version")?.as_str());
+        let version = version.map(|v| plain::cut(v, 40));
+        let said = |name: &str| who.get(name).and_then(Value::as_str).map(|text| plain::cut(text, 200));
+        let mut facts = vec![(
+            "Server",
+            format!("{}{}", access.address, version.as_ref().map(|v| format!(" (ocore {v})")).unwrap_or_default()),
+        )];
+        for (label, name) in [("Person", "person"), ("Organization", "organization"), ("Role", "role"), ("Key", "key")] {
+            facts.extend(said(name).map(|text| (label, text)));
+        }
+        let mut value = json!({
+            "server": access.address.as_str(),
+            "version": version,
+            "person": said("person"),
+            "organization": said("organization"),
+            "role": said("role"),
+            "key": said("key"),
+        });
+        let more = about_entry(&access, &mut facts).await?;
+        let others = others(&access).await;
+        if !others.is_empty() {
+            facts.push(("Also at", others.join(", ")));
+        }
+        if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {
+            value.extend(more);
+            value.insert("others".into(), others.into());
+        }
+        Ok(Shown::new(terminal::facts(&facts), value))
+    }
+}
+
+async fn about_entry(access: &Access, facts: &mut Vec<(&'static str, String)>) -> Result<Value> {
+    match access.entry().await? {
+        Entry::Key => {
+            facts.push(("Let in by", "the API key in OCORE_API_KEY".into()));
+            Ok(json!({"way": "api_key", "scope": null, "expires_at": null, "store": "environment"}))
+        }
+        Entry::Login { store, label, since, tokens } => {
+            let now = clock::now();
+            if let Some(label) = &label {
+                facts.push(("Label", plain::cut(label, 80)));
+            }
+            facts.push(("You may", login::words(&tokens.scope)));
+            facts.push(("Signed in", format!("{} ({})", clock::relative(since, now), clock::text(since))));
+            let expiry = tokens.expires_at.map_or_else(|| "unknown".to_owned(), |at| clock::relative(at, now));
+            let renewed = if tokens.refresh.is_some() { ", then it is renewed by itself" } else { ", then log in again" };
+            facts.push(("Token ends", format!("{expiry}{renewed}")));
+            facts.push((
+                "Kept in",
+                match store {
+                    super::logins::Store::Keyring => "the system's keyring".into(),
+                    super::logins::Store::File => Logins::of_this_person()?.file().display().to_string(),
+                },
+            ));
+            Ok(json!({
+                "way": "login",
+                "label": label,
+                "scope": tokens.scope,
+                "since": clock::text(since),
+                "expires_at": tokens.expires_at.map(clock::text),
+                "renewable": tokens.refresh.is_some(),
+                "store": store,
+            }))
+        }
+    }
+}
+
+/// The other servers that this person is signed in at.
+async fn others(access: &Access) -> Vec<String> {
+    let Ok(logins) = Logins::of_this_person() else { return Vec::new() };
+    let Ok(book) = logins.read().await else { return Vec::new() };
+    book.logins.keys().filter(|url| *url != access.address.as_str()).cloned().collect()
+}
