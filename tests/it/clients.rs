@@ -14,7 +14,7 @@ use tokio::{
 use crate::harness::{Ocore, Odoo, cannot_run, root, run};
 
 /// Where `tests/clients/setup` put the clients; installed when they are not there yet.
-fn clients() -> Option<PathBuf> {
+pub fn clients() -> Option<PathBuf> {
     static DIR: OnceLock<Option<PathBuf>> = OnceLock::new();
     DIR.get_or_init(|| {
         let output = Command::new(root().join("tests/clients/setup")).output().expect("a shell");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Mcp, Ocore, Odoo, Own, Reply, cannot_run, root, run};
 
-const PASSWORD: &str = "correct horse battery";
+pub const PASSWORD: &str = "correct horse battery";
 const REASON: &str = "The clerk cannot find an invoice";
 
 /// An ocore with host names for its instances, two people, and a user of Odoo's to act as.
@@ -45,28 +45,28 @@ fn world_of(odoo: Odoo) -> World {
 }
 
 /// What a browser is to a server: cookies per host, no redirects followed.
-struct Browser {
+pub struct Browser {
     client: reqwest::Client,
     port: u16,
-    cookies: BTreeMap<(String, String), String>,
+    pub cookies: BTreeMap<(String, String), String>,
 }
-struct Page {
-    status: StatusCode,
-    headers: header::HeaderMap,
-    text: String,
+pub struct Page {
+    pub status: StatusCode,
+    pub headers: header::HeaderMap,
+    pub text: String,
 }
 impl Page {
-    fn location(&self) -> &str {
+    pub fn location(&self) -> &str {
         self.headers.get(header::LOCATION).and_then(|v| v.to_str().ok()).unwrap_or_default()
     }
-    fn hidden(&self, name: &str) -> String {
+    pub fn hidden(&self, name: &str) -> String {
         let start = format!("name=\"{name}\" value=\"");
         let at = self.text.find(&start).unwrap_or_else(|| panic!("no {name} in {}", self.text)) + start.len();
         self.text[at..].split('"').next().unwrap().to_owned()
     }
 }
 impl Browser {
-    fn new(port: u16) -> Self {
+    pub fn new(port: u16) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let here = std::net::SocketAddr::from(([127, 0, 0, 1], port));
         let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
@@ -75,7 +75,7 @@ impl Browser {
         }
         Self { client: builder.build().unwrap(), port, cookies: BTreeMap::new() }
     }
-    fn ocore(&self, path: &str) -> String {
+    pub fn ocore(&self, path: &str) -> String {
         format!("http://localhost:{}{path}", self.port)
     }
     fn dev(&self, path: &str) -> String {
@@ -108,14 +108,14 @@ impl Browser {
         }
         Page { status: response.status(), headers: response.headers().clone(), text: response.text().await.unwrap_or_default() }
     }
-    async fn get(&mut self, url: &str) -> Page {
+    pub async fn get(&mut self, url: &str) -> Page {
         self.send(Method::GET, url, &[("accept", "text/html")], None).await
     }
-    async fn form(&mut self, url: &str, fields: &[(&str, &str)]) -> Page {
+    pub async fn form(&mut self, url: &str, fields: &[(&str, &str)]) -> Page {
         let origin = url.split('/').take(3).collect::<Vec<_>>().join("/");
         self.form_from(url, &origin, fields).await
     }
-    async fn form_from(&mut self, url: &str, origin: &str, fields: &[(&str, &str)]) -> Page {
+    pub async fn form_from(&mut self, url: &str, origin: &str, fields: &[(&str, &str)]) -> Page {
         let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
         let headers = [("content-type", "application/x-www-form-urlencoded"), ("origin", origin)];
         self.send(Method::POST, url, &headers, Some(body.join("&"))).await
@@ -434,6 +434,14 @@ mod checks {
         assert_eq!(listed[0]["state"], "open", "{listed}");
         w.ocore.cli(&["impersonation", "end", listed[0]["id"].as_str().unwrap(), "--org", "acme"], "").ok();
         tokio::time::sleep(Duration::from_secs(6)).await;
+        assert_eq!(ann.get(&landing).await.status, StatusCode::GONE);
+        assert_eq!(w.sessions(), before);
+        // Whoever signs out of ocore leaves no Odoo open.
+        let to = ann.open(&w.link().await).await.location().to_owned();
+        ann.get(&to).await;
+        assert_eq!(ann.uid().await.0, StatusCode::OK);
+        let csrf = ann.get(&ann.ocore("/")).await.hidden("csrf");
+        assert_eq!(ann.form(&ann.ocore("/sign-out"), &[("csrf", &csrf)]).await.status, StatusCode::OK);
         assert_eq!(ann.get(&landing).await.status, StatusCode::GONE);
         assert_eq!(w.sessions(), before);
         w.ocore.stop("TERM");

@@ -3,7 +3,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{OnceLock, mpsc},
+    sync::{Arc, Mutex, OnceLock, mpsc},
     time::{Duration, Instant},
 };
 
@@ -44,6 +44,8 @@ pub struct Ocore {
     pub data: TempDir,
     pub url: String,
     server: Option<Child>,
+    /// What the server prints after its first line.
+    printed: Arc<Mutex<String>>,
     env: Vec<(String, String)>,
     program: PathBuf,
 }
@@ -70,6 +72,7 @@ impl Ocore {
             data: tempfile::tempdir().expect("a folder"),
             url: String::new(),
             server: None,
+            printed: Arc::default(),
             env: vec![("OCORE_INSTANCE_NETWORKS".into(), "127.0.0.0/8".into())],
         }
     }
@@ -120,6 +123,15 @@ impl Ocore {
         }
     }
 
+    /// The program as a person runs it elsewhere: nothing of this installation, only these variables.
+    pub fn person(&self, home: &Path, env: &[(&str, &str)], args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", home);
+        command.env("OCORE_LOGIN_STORE", "file").envs(env.iter().copied()).args(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
     /// Starts `ocore serve` on a free port and waits for its line.
     pub fn serve(&mut self) -> &mut Self {
         self.serve_at("127.0.0.1:0")
@@ -136,13 +148,19 @@ impl Ocore {
         let mut child = spawn_for_good(command);
         let (send, line) = mpsc::channel();
         let stdout = child.stdout.take().expect("stdout");
+        self.printed = Arc::default();
+        let printed = Arc::clone(&self.printed);
         std::thread::spawn(move || {
             let mut reader = BufReader::new(stdout);
             let mut first = String::new();
             let _ = reader.read_line(&mut first);
             let _ = send.send(first);
             // Whatever else it prints must not fill the pipe.
-            let _ = std::io::copy(&mut reader, &mut std::io::sink());
+            for line in reader.lines().map_while(Result::ok) {
+                let mut printed = printed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                printed.push_str(&line);
+                printed.push('\n');
+            }
         });
         let line = line.recv_timeout(Duration::from_secs(20)).unwrap_or_default();
         let url = line
@@ -153,6 +171,11 @@ impl Ocore {
         self.url = url.strip_suffix("/mcp").unwrap_or(url).trim_end_matches('/').to_owned();
         self.server = Some(child);
         self
+    }
+
+    /// What the server printed so far after its first line.
+    pub fn printed(&self) -> String {
+        self.printed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// What the server logged so far.
@@ -221,7 +244,7 @@ impl Drop for Ocore {
 /// Spawns from a thread that never ends: Linux sends the death signal when the *thread* that forked ends, and a test's does.
 fn spawn_for_good(command: Command) -> Child {
     type Job = (Command, mpsc::Sender<std::io::Result<Child>>);
-    static NURSERY: OnceLock<std::sync::Mutex<mpsc::Sender<Job>>> = OnceLock::new();
+    static NURSERY: OnceLock<Mutex<mpsc::Sender<Job>>> = OnceLock::new();
     let nursery = NURSERY.get_or_init(|| {
         let (send, jobs) = mpsc::channel::<Job>();
         std::thread::spawn(move || {
@@ -229,7 +252,7 @@ fn spawn_for_good(command: Command) -> Child {
                 let _ = reply.send(command.spawn());
             }
         });
-        std::sync::Mutex::new(send)
+        Mutex::new(send)
     });
     let (reply, child) = mpsc::channel();
     nursery.lock().unwrap_or_else(std::sync::PoisonError::into_inner).send((command, reply)).expect("the nursery lives");
