@@ -97,6 +97,7 @@ test: rust ## Everything: lints, unit tests, real Odoos, real PostgreSQL, real c
 	cargo test --doc -p tools; \
 	rm -f '$(TARGET)/tmp/tools-by-version.tsv'; \
 	cargo test -p tests; \
+	tests/pages/check; \
 	tests/versions check
 
 .PHONY: test-quick

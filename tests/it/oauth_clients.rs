@@ -24,7 +24,7 @@ use crate::{
 
 const ANN: &str = "ann@example.com";
 /// How long a client, with its person and Chromium, may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// Node 22, which the suite and the Inspector want, below the clients' folder.
 const NODE: &str = "conformance/node_modules/.bin/node";
 

@@ -289,16 +289,16 @@ for (const [way, least, options] of [["touch", 44, { hasTouch: true, isMobile: t
     await page.getByLabel("Acme development").uncheck();
     await page.getByLabel("Reports", { exact: true }).uncheck();
     await press("Make the invite");
-  }, "/invites", /^csrf=token&label=Cleo&role=member&preset=custom&instance=acme-staging&category=orm&category=search&category=metadata&category=platform&days=7&uses=1&do=make$/);
+  }, "/invites", /^csrf=token&org=acme&label=Cleo&role=member&preset=custom&instance=acme-staging&category=orm&category=search&category=metadata&category=platform&days=7&uses=1&do=make$/);
   await sends("invites", async () => {
     await page.getByLabel("Custom", { exact: true }).check();
     await press("Update the summary");
-  }, "/invites", /^csrf=token&label=&role=viewer&preset=custom&.*&do=preview&days=7&uses=1$/);
+  }, "/invites", /^csrf=token&org=acme&label=&role=viewer&preset=custom&.*&do=preview&days=7&uses=1$/);
   await sends("invites", async () => {
     await page.getByText("Revoke the invite Ben, bookkeeping").click();
     await page.getByRole("button", { name: "Revoke Ben, bookkeeping" }).click();
-  }, "/invites/revoke", /^csrf=token&id=i1$/);
-  await sends("invites", () => page.getByRole("button", { name: "Vouch for the invite Warehouse team" }).click(), "/invites/vouch", /^csrf=token&id=i2$/);
+  }, "/invites/revoke", /^csrf=token&org=acme&id=i1$/);
+  await sends("invites", () => page.getByRole("button", { name: "Vouch for the invite Warehouse team" }).click(), "/invites/vouch", /^csrf=token&org=acme&id=i2$/);
   await sends("account", () => press("Sign out"), "/sign-out", /^csrf=token$/);
   await page.context().close();
 }
