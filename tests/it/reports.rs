@@ -1,9 +1,14 @@
 //! Reports of both real Odoos: pages are made by a signed-in session, and refused with the reason where there is none.
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::harness::{Mcp, Ocore, Odoo, on_both, run};
 
-on_both!(pages, documents, refused_reports, who_may);
+on_both!(pages, documents, documents_at_the_same_time, refused_reports, who_may);
+
+/// Each ocore asks an Odoo for one PDF at a time. Two ocores that use the two workers of one Odoo would leave none for the
+/// styles that wkhtmltopdf fetches from it, so the tests of this process take turns.
+static PRINTING: Mutex<()> = Mutex::const_new(());
 
 /// A report that both versions have, of a model that every database has records of.
 const REPORT: &str = "web.preview_externalreport";
@@ -27,12 +32,24 @@ mod checks {
     }
 
     pub async fn documents(_: &Odoo, _: &Ocore, mcp: &Mcp) {
+        let _turn = PRINTING.lock().await;
         let arguments = json!({"report_name": REPORT, "ids": [1], "timeout_seconds": 120});
         let reply = mcp.call("dev_generate_report", arguments.clone()).await.ok();
         assert_eq!(reply["documents"][0]["mimetype"], "application/pdf");
         assert!(reply.get("kept").is_none(), "{reply}");
         let (_, response) = mcp.request("tools/call", json!({"name": "dev_generate_report", "arguments": arguments})).await;
-        assert!(response.to_string().contains("JVBERi0"), "no PDF beside the answer");
+        assert!(response.to_string().contains("JVBERi0"), "no PDF beside the answer: {response}");
+    }
+
+    /// As many at a time as Odoo has workers, and more.
+    pub async fn documents_at_the_same_time(_: &Odoo, _: &Ocore, mcp: &Mcp) {
+        let _turn = PRINTING.lock().await;
+        let arguments = json!({"report_name": REPORT, "ids": [1], "timeout_seconds": 120});
+        let one = || mcp.call("dev_generate_report", arguments.clone());
+        let (a, b, c, d) = tokio::join!(one(), one(), one(), one());
+        for reply in [a, b, c, d] {
+            assert_eq!(reply.ok()["documents"][0]["mimetype"], "application/pdf");
+        }
     }
 
     pub async fn refused_reports(_: &Odoo, _: &Ocore, mcp: &Mcp) {
@@ -112,6 +129,7 @@ fn a_report_that_is_kept() {
             let plan = mcp.call("dev_generate_report", planned).await.ok();
             assert_eq!(plan["plan"]["affected"], 1, "{plan}");
             assert_eq!(kept(), "0");
+            let _turn = PRINTING.lock().await;
             let made = mcp.call("dev_generate_report", arguments.clone()).await.ok();
             assert_eq!((&made["kept"], &made["documents"][0]["mimetype"]), (&json!(true), &json!("application/pdf")), "{made}");
             assert_eq!(kept(), "1");

@@ -10,7 +10,10 @@ use std::{
 
 use kernel::{Code, CredentialId, Fault, Instance, InstanceId, Networks, OdooVersion, Refusal, RpcDialect, refusal};
 use moka::future::Cache;
-use tokio::time::Instant;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
 
 use super::{
     Credentials, OdooContext, Reader, Result, ServerVersion, client::Client, dialect::Context, error::Failure, gate::Gate,
@@ -65,6 +68,8 @@ struct Inner {
     pages: Arc<Http>,
     clients: Cache<Key, Arc<Client>>,
     gates: Cache<InstanceId, Arc<Gate>>,
+    /// By the origin of an Odoo, which may serve several instances.
+    printers: Cache<String, Arc<Semaphore>>,
     schemas: Schemas,
     next: AtomicU64,
     settings: PoolSettings,
@@ -110,6 +115,7 @@ impl Pool {
                     .max_capacity(settings.clients.saturating_mul(4))
                     .time_to_idle(settings.idle.saturating_mul(4))
                     .build(),
+                printers: Cache::builder().max_capacity(settings.clients).time_to_idle(settings.idle.saturating_mul(4)).build(),
                 schemas: Schemas::new(settings.schema_age),
                 next: AtomicU64::new(1),
                 settings,
@@ -193,6 +199,19 @@ impl Pool {
         let id = inner.next.fetch_add(1, Ordering::Relaxed);
         Client::new(id, Arc::clone(&inner.http), gate, Arc::clone(&inner.credentials), Arc::clone(instance), rpc, credential)
             .map(Arc::new)
+    }
+    /// The turn to have an Odoo make a PDF. Its wkhtmltopdf fetches styles and images from the very Odoo that waits for it:
+    /// with as many PDFs at a time as workers, every worker waits and none is left to answer (seen on 14 with two workers,
+    /// which then stands still until its own time limit). So ocore asks for one at a time.
+    pub(super) async fn printer(&self, instance: &Instance, deadline: Instant) -> Result<OwnedSemaphorePermit> {
+        let origin = instance.url.origin().ascii_serialization();
+        let printer = self.inner.printers.get_with(origin, async { Arc::new(Semaphore::new(1)) }).await;
+        match timeout_at(deadline, printer.acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(refusal(Code::Busy, "This Odoo already makes another PDF, and it did not end before the deadline.")
+                .next("Try again in a moment, or raise timeout_seconds. The format html needs no turn.")
+                .into()),
+        }
     }
     pub(super) fn schemas(&self) -> &Schemas {
         &self.inner.schemas

@@ -12,7 +12,10 @@ use serde_json::{
     Map, Value,
     value::{RawValue, to_raw_value},
 };
-use tokio::{sync::OnceCell, time::Instant};
+use tokio::{
+    sync::{OnceCell, OwnedSemaphorePermit},
+    time::Instant,
+};
 
 use super::{
     ModelFields, OdooContext, Pool, Record, Result, Rows, Search, ServerVersion,
@@ -65,6 +68,10 @@ impl Drop for Inner {
     }
 }
 impl Inner {
+    /// Held while Odoo makes a PDF.
+    pub(super) async fn printer(&self) -> Result<OwnedSemaphorePermit> {
+        self.pool.printer(&self.instance, self.deadline).await
+    }
     pub(super) fn pages(&self) -> super::pages::Pages {
         self.pool.pages()
     }

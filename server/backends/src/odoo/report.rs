@@ -186,6 +186,10 @@ impl Reader {
         let context = serde_json::to_string(self.sent()).map_err(|_| Fault::failed("serializing a context"))?;
         let path = ["report", converter.as_str(), &report.report_name, &joined];
         let lent = self.0.lent.read().clone();
+        let _turn = match converter {
+            Converter::Pdf => Some(self.0.printer().await?),
+            Converter::Html | Converter::Text => None,
+        };
         let page = self.client().await?.page(&path, &[("context", &context)], writes, lent, self.deadline()).await;
         let page = match page {
             Ok(page) => page,
