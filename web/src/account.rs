@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::{
     frame::{Frame, Section},
+    openid,
     parts::{Mistake, Notice, Phrase, Tone, When, error, minutes},
     problem::Kind,
     routes,
@@ -23,7 +24,8 @@ use crate::{
 /// The page `GET /account`.
 ///
 /// Forms: `csrf current new_password` to `/account/password`; `csrf confirm_off` (the password) to `/account/second-step/off`;
-/// `csrf confirm_codes` (the password) to `/account/recovery-codes`; `csrf provider` to `/account/unlink`.
+/// `csrf confirm_codes` (the password) to `/account/recovery-codes`; `csrf provider confirm_{provider}` (the password) to `/account/link`;
+/// `csrf provider` to `/account/unlink`.
 #[derive(Debug, Template)]
 #[template(path = "account.html")]
 pub struct Account {
@@ -55,14 +57,14 @@ pub struct SecondStepOn {
 /// A provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Linked {
-    /// Its id, posted as `provider`.
+    /// Posted as `provider`: a provider's slug, or what is linked.
     pub id: String,
     /// Its name.
     pub name: String,
     /// The account there, when linked.
     pub account: Option<String>,
-    /// Where linking starts.
-    pub href: String,
+    /// The field for the password, asked for again before linking.
+    pub confirm: String,
     /// Whether it can be unlinked: another way to sign in is left.
     pub can_unlink: bool,
 }
@@ -143,7 +145,7 @@ impl Qr {
 }
 
 /// A posted form of somebody who is signed in.
-async fn posted(site: &Site, request: Request) -> Result<(Asked, Signed, Vec<(String, String)>), Response> {
+pub(crate) async fn posted(site: &Site, request: Request) -> Result<(Asked, Signed, Vec<(String, String)>), Response> {
     let (mut asked, signed) = signed_in(site, request).await?;
     let sent = asked.form().await?;
     Ok((asked, signed, sent))
@@ -152,7 +154,7 @@ fn secret(sent: &[(String, String)], name: &str) -> SecretString {
     field(sent, name).into()
 }
 /// Why a change was not made, on the field that is named for the password that was asked for.
-fn mistake(not: NotDone, password: &str) -> Mistake {
+pub(crate) fn mistake(not: NotDone, password: &str) -> Mistake {
     match not {
         NotDone::Password => Mistake::on(password, s::WRONG),
         NotDone::NoPassword => Mistake::on(password, s::NO_PASSWORD_YET),
@@ -167,9 +169,13 @@ fn mistake(not: NotDone, password: &str) -> Mistake {
 }
 
 /// The page of the account; with what went wrong, where something did.
-async fn view(site: &Site, asked: &Asked, signed: &Signed, notice: Option<&str>, mistakes: Vec<Mistake>) -> Response {
+pub(crate) async fn view(site: &Site, asked: &Asked, signed: &Signed, notice: Option<&str>, mistakes: Vec<Mistake>) -> Response {
     let facts = match site.people.account(signed).await {
         Ok(facts) => facts,
+        Err(fault) => return failed(&fault),
+    };
+    let own = match admin::openid::identities(&site.admin, signed.user).await {
+        Ok(own) => own,
         Err(fault) => return failed(&fault),
     };
     let now = site.sources.now();
@@ -184,7 +190,7 @@ async fn view(site: &Site, asked: &Asked, signed: &Signed, notice: Option<&str>,
             since: When::of(since, now),
             codes_left: usize::try_from(facts.codes_left).unwrap_or_default(),
         }),
-        providers: Vec::new(),
+        providers: openid::linked(site, &own, facts.has_password),
         mistakes,
     };
     page(status, &view, None)
@@ -199,6 +205,8 @@ pub(crate) async fn show(State(site): State<Arc<Site>>, request: Request) -> Res
     let notice = match done.as_str() {
         "password" => Some(s::CHANGED),
         "off" => Some(s::TURNED_OFF),
+        "linked" => Some(s::LINKED),
+        "unlinked" => Some(s::UNLINKED),
         _ => None,
     };
     view(&site, &asked, &signed, notice, Vec::new()).await

@@ -8,10 +8,10 @@ pub const SET_UP: &str = "/set-up";
 pub const SIGN_IN: &str = "/sign-in";
 /// The second step of signing in: POST tries a code.
 pub const SIGN_IN_CODE: &str = "/sign-in/code";
+/// Sign in at a provider: GET of `/{slug}` leads there, `/{slug}/callback` back.
+pub const OPENID: &str = "/openid";
 /// Sign out: POST.
 pub const SIGN_OUT: &str = "/sign-out";
-/// Ask for a link to set a new password: GET shows, POST sends.
-pub const RESET: &str = "/password-reset";
 /// Choose the organization: GET shows, POST chooses.
 pub const ORGANIZATIONS: &str = "/organizations";
 /// Invites of the organization: GET lists, POST makes one.
@@ -46,5 +46,7 @@ pub const ACCOUNT_TOTP: &str = "/account/second-step";
 pub const ACCOUNT_TOTP_OFF: &str = "/account/second-step/off";
 /// Make new recovery codes: POST.
 pub const ACCOUNT_CODES: &str = "/account/recovery-codes";
+/// Link a provider (`provider`, its slug): POST.
+pub const ACCOUNT_LINK: &str = "/account/link";
 /// Unlink a provider (`provider`): POST.
 pub const ACCOUNT_UNLINK: &str = "/account/unlink";

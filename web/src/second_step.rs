@@ -46,7 +46,7 @@ async fn waiting(site: &Site, asked: &Asked, next: &str) -> Result<Option<Waitin
 }
 fn expired(site: &Site, asked: &Asked, next: &str) -> Response {
     let (csrf, cookie) = asked.token(site);
-    let view = sign_in::form(csrf, next, "", vec![Mistake::form(s::EXPIRED)]);
+    let view = sign_in::form(site, csrf, next, "", vec![Mistake::form(s::EXPIRED)]);
     with_cookie(page(StatusCode::UNPROCESSABLE_ENTITY, &view, None), cookie)
 }
 

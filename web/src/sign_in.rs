@@ -10,7 +10,8 @@ use axum::{
 use identity::NotIn;
 
 use crate::{
-    parts::{Mistake, Notice, Phrase, error, minutes},
+    openid,
+    parts::{Mistake, Notice, Phrase, Tone, error, minutes},
     routes,
     site::{Asked, Site, failed, field, go, own_path, page, parameter, session_cookie, with_cookie, with_next},
     strings::sign_in as s,
@@ -34,8 +35,6 @@ pub struct SignIn {
     pub notice: Option<Notice>,
     /// OpenID Connect providers, each a link.
     pub providers: Vec<Provider>,
-    /// Whether people can reset their own password (a mail server is set up).
-    pub can_reset: bool,
 }
 
 /// An OpenID Connect provider.
@@ -51,44 +50,39 @@ pub struct Provider {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Continues {
     /// The consent page of a client.
-    Consent {
-        /// The client's name.
-        client: String,
-    },
+    Consent,
     /// Confirming a device code.
     Device,
     /// An invite.
-    Invite {
-        /// The organization.
-        org: String,
-    },
+    Invite,
     /// A one-time link into Odoo.
     Impersonate,
-    /// A page, by its title.
-    Page {
-        /// The title.
-        title: String,
-    },
 }
 
 impl Continues {
     /// The sentence.
     pub fn phrase(&self) -> Phrase {
         match self {
-            Self::Consent { client } => Phrase::new(s::THEN_CONSENT, &[client]),
+            Self::Consent => Phrase::new(s::THEN_CONSENT, &[]),
             Self::Device => Phrase::new(s::THEN_DEVICE, &[]),
-            Self::Invite { org } => Phrase::new(s::THEN_INVITE, &[org]),
+            Self::Invite => Phrase::new(s::THEN_INVITE, &[]),
             Self::Impersonate => Phrase::new(s::THEN_IMPERSONATE, &[]),
-            Self::Page { title } => Phrase::new(s::THEN_PAGE, &[title]),
         }
     }
 }
 
 /// Where a path leads, in words.
 pub(crate) fn continues(next: &str) -> Option<Continues> {
-    next.starts_with("/impersonate/").then_some(Continues::Impersonate)
+    let path = next.split(['?', '#']).next().unwrap_or_default();
+    match path {
+        routes::AUTHORIZE => Some(Continues::Consent),
+        routes::DEVICE | routes::CONSENT => Some(Continues::Device),
+        _ if path.starts_with("/oauth/invite/") => Some(Continues::Invite),
+        _ if path.starts_with("/impersonate/") => Some(Continues::Impersonate),
+        _ => None,
+    }
 }
-pub(crate) fn form(csrf: String, next: &str, email: &str, mistakes: Vec<Mistake>) -> SignIn {
+pub(crate) fn form(site: &Site, csrf: String, next: &str, email: &str, mistakes: Vec<Mistake>) -> SignIn {
     SignIn {
         csrf,
         next: next.to_owned(),
@@ -96,20 +90,21 @@ pub(crate) fn form(csrf: String, next: &str, email: &str, mistakes: Vec<Mistake>
         email: email.to_owned(),
         mistakes,
         notice: None,
-        providers: Vec::new(),
-        can_reset: false,
+        providers: openid::links(site, next),
     }
 }
 
 pub(crate) async fn show(State(site): State<Arc<Site>>, request: Request) -> Response {
-    let next = parameter(&request, "next");
+    let (next, done) = (parameter(&request, "next"), parameter(&request, "done"));
     let asked = match Asked::of(&site, request).await {
         Ok(asked) => asked,
         Err(response) => return response,
     };
     let next = own_path(&next);
     let (csrf, cookie) = asked.token(&site);
-    with_cookie(page(StatusCode::OK, &form(csrf, next, "", Vec::new()), None), cookie)
+    let notice = (done == "password").then(|| Notice { tone: Tone::Good, text: s::PASSWORD_CHANGED.to_owned() });
+    let view = SignIn { notice, ..form(&site, csrf, next, "", Vec::new()) };
+    with_cookie(page(StatusCode::OK, &view, None), cookie)
 }
 
 pub(crate) async fn take(State(site): State<Arc<Site>>, request: Request) -> Response {
@@ -157,5 +152,5 @@ pub(crate) async fn take(State(site): State<Arc<Site>>, request: Request) -> Res
         mistakes.push(Mistake::form(mistake));
     }
     let (csrf, cookie) = asked.token(&site);
-    with_cookie(page(StatusCode::UNPROCESSABLE_ENTITY, &form(csrf, next, email, mistakes), None), cookie)
+    with_cookie(page(StatusCode::UNPROCESSABLE_ENTITY, &form(&site, csrf, next, email, mistakes), None), cookie)
 }

@@ -28,8 +28,9 @@ use subtle::ConstantTimeEq as _;
 use crate::{
     account, assets, authorizations, consent, device,
     frame::{Frame, Section},
-    home, impersonate, invite, invites, organizations,
+    home, impersonate, invite, invites, openid, organizations,
     parts::Notice,
+    password_reset,
     problem::{Kind, Problem},
     routes,
     said::Offered,
@@ -83,6 +84,9 @@ pub fn router(site: &Arc<Site>) -> Router {
         .route(routes::SET_UP, get(set_up::show).post(set_up::take))
         .route(routes::SIGN_IN, get(sign_in::show).post(sign_in::take))
         .route(routes::SIGN_IN_CODE, get(second_step::show).post(second_step::take))
+        .route("/openid/{provider}", get(openid::leave))
+        .route("/openid/{provider}/callback", get(openid::come_back))
+        .route("/password-reset/{link}", get(password_reset::show).post(password_reset::take))
         .route(routes::SIGN_OUT, post(signed_out::take))
         .route(routes::SESSIONS, get(sessions::show))
         .route(routes::SESSIONS_REVOKE, post(sessions::revoke))
@@ -91,6 +95,8 @@ pub fn router(site: &Arc<Site>) -> Router {
         .route(routes::ACCOUNT_TOTP, get(account::begin).post(account::confirm))
         .route(routes::ACCOUNT_TOTP_OFF, post(account::turn_off))
         .route(routes::ACCOUNT_CODES, post(account::codes))
+        .route(routes::ACCOUNT_LINK, post(openid::link))
+        .route(routes::ACCOUNT_UNLINK, post(openid::take_away))
         .route("/impersonate/{link}", get(impersonate::show).post(impersonate::open))
         .route(routes::AUTHORIZE, get(consent::authorize))
         .route(routes::CONSENT, get(consent::device).post(consent::decide))
@@ -269,7 +275,7 @@ pub(crate) fn field<'a>(form: &'a [(String, String)], name: &str) -> &'a str {
 pub(crate) fn token_of(cookie: &str) -> String {
     hex(&Sha256::new().chain_update(b"ocore form\0").chain_update(cookie.as_bytes()).finalize())
 }
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [b >> 4, b & 15]).filter_map(|half| char::from_digit(half.into(), 16)).collect()
 }
 

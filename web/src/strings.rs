@@ -75,14 +75,12 @@ pub mod sign_in {
     pub const SUBMIT: &str = "Sign in";
     pub const OR: &str = "or";
     pub const PROVIDER: &str = "Continue with {}";
-    pub const FORGOT: &str = "Forgot your password?";
-    pub const FORGOT_OPERATOR: &str = "Forgot your password? Ask who runs this ocore: only that person can set a new one.";
+    pub const FORGOT_OPERATOR: &str = "Forgot your password? Ask who runs this ocore for a link to set a new one.";
 
-    pub const THEN_CONSENT: &str = "After this you decide what {} may do on your account.";
+    pub const THEN_CONSENT: &str = "After this you decide what the assistant that asks may do.";
     pub const THEN_DEVICE: &str = "After this you confirm the code that your terminal or app shows.";
-    pub const THEN_INVITE: &str = "After this you see what the invite to {} gives you, and accept it or not.";
+    pub const THEN_INVITE: &str = "After this you see what the invite gives you, and accept it or not.";
     pub const THEN_IMPERSONATE: &str = "After this you see what the one-time link into Odoo does, and open it or not.";
-    pub const THEN_PAGE: &str = "After this you go on to {}.";
 
     /// On `email`.
     pub const NO_EMAIL: &str = "Enter the e-mail address of your account.";
@@ -103,15 +101,9 @@ pub mod sign_in {
     }
     /// On the form.
     pub const DISABLED: &str = "This account is disabled, so it cannot sign in. Ask who runs this ocore to enable it.";
-    /// On the form, for a provider that gave an error or nothing.
-    pub fn provider_failed(name: &str) -> String {
-        format!("{name} did not confirm who you are. Try again, or sign in with your password.")
-    }
-    /// On the form, for an account of a provider that no user here is linked to.
-    pub fn provider_unknown(name: &str) -> String {
-        format!(
-            "Your {name} account is not linked to a user here. Sign in with your password and link it under My account, or ask for an invite."
-        )
+    /// On the form, when a provider did not lead in.
+    pub fn provider_refused(name: &str, why: &str) -> String {
+        format!("You are not signed in with {name}. {why}")
     }
     /// A notice.
     pub const PASSWORD_CHANGED: &str = "Your password is changed. Sign in with the new one.";
@@ -1035,6 +1027,7 @@ pub mod account {
     pub const LINKED_AS: &str = "Linked as {}";
     pub const NOT_LINKED: &str = "Not linked";
     pub const LINK: &str = "Link {}";
+    pub const LINK_SAYS: &str = "You sign in there and come back. Then that account opens this one too.";
     pub const UNLINK: &str = "Unlink {}";
     pub const ONLY_WAY: &str = "Your only way to sign in: set a password before you unlink it.";
 
@@ -1081,22 +1074,16 @@ pub mod account {
     /// A notice.
     pub const CHANGED: &str = "Your password is changed and your other sessions are ended.";
     /// A notice.
+    pub const LINKED: &str = "Linked: from now on you can sign in with it.";
+    /// A notice.
+    pub const UNLINKED: &str = "Unlinked, and your other sessions are ended.";
+    /// A notice.
     pub const TURNED_OFF: &str = "The second step is off.";
 }
 
 /// A new password without the old one.
 pub mod password_reset {
-    pub const ASK_TITLE: &str = "Set a new password";
-    pub const ASK_LEAD: &str =
-        "Enter the e-mail address of your account. If there is one, a link comes by mail; it works once, for an hour.";
-    pub const NO_MAIL: &str = "This ocore cannot send mail. Ask who runs it for a link to set a new password.";
-    pub const EMAIL: &str = "E-mail";
-    pub const SEND: &str = "Send the link";
     pub const BACK: &str = "Back to sign in";
-    pub const SENT_TITLE: &str = "Look into your mail";
-    pub const SENT_LEAD: &str = "If {} has an account here, a link is on its way. It works once, for an hour.";
-    pub const SENT_NEXT: &str =
-        "Nothing there after a few minutes? Look into spam, check the address, or ask who runs this ocore.";
     pub const NEW_TITLE: &str = "Set a new password";
     pub const NEW_LEAD: &str = "For the account {}. All its sessions end; keys and assistants go on.";
     pub const NEW: &str = "New password";
@@ -1105,9 +1092,7 @@ pub mod password_reset {
     pub const OVER_TITLE: &str = "This link no longer works";
     pub const OVER_LEAD: &str =
         "A link to set a password works once and for an hour, and a newer one replaces it. Your password was not changed.";
-    pub const OVER_MAIL: &str = "Ask for a new link.";
     pub const OVER_ASK: &str = "Ask who runs this ocore for a new link.";
-    pub const AGAIN: &str = "Ask for a new link";
 }
 
 #[cfg(test)]

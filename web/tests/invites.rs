@@ -88,7 +88,12 @@ async fn world() -> World {
     let registry = Arc::new(Registry::load(t.db.clone(), t.sources.clone()).await.unwrap());
     let fetch = Fetch::new(Networks::new(Vec::new())).unwrap();
     let site = Site {
-        people: People::new(t.db.clone(), admin.vault.clone(), t.sources.clone()),
+        people: People::new(
+            t.db.clone(),
+            admin.vault.clone(),
+            t.sources.clone(),
+            identity::openid::Providers::none(t.sources.clone()).unwrap(),
+        ),
         admin: admin.clone(),
         oauth: Arc::new(Server::new(t.db.clone(), t.sources.clone(), Schemes::known(), fetch)),
         keys: Arc::new(Keys::new(registry, t.db.clone(), t.sources.clone())),

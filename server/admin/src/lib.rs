@@ -11,6 +11,7 @@ pub mod instances;
 pub mod invites;
 pub mod keys;
 pub mod knowledge;
+pub mod openid;
 pub mod operations;
 pub mod orgs;
 pub mod posthog;

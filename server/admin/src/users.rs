@@ -1,7 +1,8 @@
 //! Users and their memberships. Passwords come as ready hashes; nobody but the user and the operator sets one.
-use kernel::{Code, Organization, Result, Role, refusal};
+use identity::oauth::opaque::{self, Kind};
+use kernel::{Code, Organization, Result, Role, SecretString, TimeDelta, Timestamp, refusal, time_text};
 use serde_json::json;
-use store::{Tx, second_factor, users, web_sessions};
+use store::{Tx, password_resets, second_factor, users, web_sessions};
 
 pub use store::users::{Member, Membership, UserRow};
 
@@ -106,6 +107,49 @@ pub async fn update(admin: &Admin, by: &By, address: &str, change: &UserUpdate) 
     let row = find(&mut tx, address).await?;
     tx.commit().await?;
     Ok(row)
+}
+
+/// The user of that address. Operators alone.
+pub async fn one(admin: &Admin, by: &By, address: &str) -> Result<UserRow> {
+    by.operator("look up users")?;
+    let mut tx = admin.db.begin_read().await?;
+    find(&mut tx, address).await
+}
+
+/// How long a link that sets a password is good.
+const RESET_LIFE: TimeDelta = TimeDelta::hours(1);
+
+/// A link with which a person sets a new password.
+#[derive(Debug)]
+pub struct Reset {
+    pub user: UserRow,
+    /// The end of the link, given out once.
+    pub text: SecretString,
+    pub expires_at: Timestamp,
+}
+/// Where the link with that end leads, below the server's URL.
+pub fn reset_path(text: &str) -> String {
+    format!("/password-reset/{text}")
+}
+
+/// Makes the link with which a person sets a new password, in place of an earlier one. The operator never learns the password, and
+/// nothing changes until the person uses it. Operators alone.
+pub async fn reset_link(admin: &Admin, by: &By, address: &str) -> Result<Reset> {
+    by.operator("make links that set a password")?;
+    let mut tx = admin.begin().await?;
+    let user = find(&mut tx, address).await?;
+    if !user.active {
+        return Err(refusal(Code::Conflict, format!("{} is disabled and cannot sign in.", user.email))
+            .next("Enable the user first: ocore user update EMAIL --enable")
+            .into());
+    }
+    let link = opaque::make(Kind::PasswordReset, &*admin.sources.random);
+    let expires_at = admin.sources.now() + RESET_LIFE;
+    password_resets::begin(&mut tx, user.id, &link.hash, expires_at).await?;
+    let detail = json!({ "until": time_text(expires_at) });
+    admin.log(&mut tx, by, None, "user.reset_link", target("user", user.id, &user.email), &detail).await?;
+    tx.commit().await?;
+    Ok(Reset { user, text: link.text, expires_at })
 }
 
 /// All users: operators alone.

@@ -15,6 +15,7 @@ use figment::{
     providers::{Format as _, Toml},
     value::{Dict, Map, Tag, Value as Figured},
 };
+use identity::{oauth::redirect::Schemes, openid};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -35,6 +36,8 @@ pub enum Kind {
     Flag,
     /// A list in TOML, comma-separated in the environment.
     List,
+    /// Tables in TOML; not in the environment.
+    Tables,
 }
 
 /// One setting.
@@ -73,6 +76,8 @@ keys! {
     instance_networks: List = "[]", "[\"10.20.0.0/16\"]", "Networks beside the public ones in which Odoo instances may live (CIDR). Cloud metadata addresses are refused whatever stands here.";
     trusted_proxies: List = "[]", "[\"10.0.0.5/32\"]", "Reverse proxies whose forwarding headers count (CIDR).";
     allowed_origins: List = "[]", "[\"https://chat.example.com\"]", "Origins of browser clients beside `public_url`'s own.";
+    redirect_schemes: List = "[]", "[\"com.example.app://\"]", "Schemes of native applications that OAuth clients may be redirected to, beside those of Cursor and VS Code: `scheme://` with any authority, or `scheme://authority`.";
+    openid: Tables = "[]", "[{ slug = \"company\", name = \"Example Ltd\", issuer = \"https://login.example.com\", client_id = \"ocore\" }]", "OpenID Connect providers at which people may sign in, each a table (`[[openid]]`). The guide (\"People\") has every field; `ocore openid check` tries them. The client secret stands in a file that `client_secret_file` names, or in `OCORE_OPENID_{SLUG}_CLIENT_SECRET`.";
     legacy_sessions: Flag = "false", "", "Whether MCP clients of 2025-11-25 and older get sessions. They need one only for requests from the server to the client.";
     metrics_listen: Text = "", "\"127.0.0.1:9321\"", "Address of a listener of its own for Prometheus metrics, without authentication: keep it off public networks.";
     metrics_token: Text secret true = "", "\"a long random text\"", "Bearer token with which `/metrics` answers on the main listener. Without it, it does not.";
@@ -103,6 +108,8 @@ struct Raw {
     instance_networks: Option<Vec<String>>,
     trusted_proxies: Option<Vec<String>>,
     allowed_origins: Option<Vec<String>>,
+    redirect_schemes: Option<Vec<String>>,
+    openid: Option<Vec<serde_json::Map<String, Value>>>,
     legacy_sessions: Option<bool>,
     metrics_listen: Option<String>,
     metrics_token: Option<String>,
@@ -139,6 +146,8 @@ pub struct Settings {
     pub instance_networks: Vec<IpNet>,
     pub trusted_proxies: Vec<IpNet>,
     pub allowed_origins: Vec<String>,
+    pub redirect_schemes: Schemes,
+    pub openid: Vec<openid::Provider>,
     pub legacy_sessions: bool,
     pub metrics_listen: Option<SocketAddr>,
     pub metrics_token: Option<SecretString>,
@@ -281,6 +290,8 @@ impl Settings {
             instance_networks: networks("instance_networks", raw.instance_networks)?,
             trusted_proxies: networks("trusted_proxies", raw.trusted_proxies)?,
             allowed_origins: origins(raw.allowed_origins.unwrap_or_default())?,
+            redirect_schemes: schemes(&raw.redirect_schemes.unwrap_or_default())?,
+            openid: crate::openid::providers(raw.openid.unwrap_or_default(), environment)?,
             legacy_sessions: raw.legacy_sessions.unwrap_or(false),
             metrics_listen: raw
                 .metrics_listen
@@ -309,6 +320,12 @@ impl Settings {
             file,
             remarks,
         })
+    }
+
+    /// A path as a whole link; without a public URL the one on this machine.
+    pub fn link(&self, path: &str) -> String {
+        let origin = self.public_url.as_ref().map_or_else(|| format!("http://{}", self.listen), ToString::to_string);
+        format!("{}{path}", origin.trim_end_matches('/'))
     }
 
     /// The folders and files that are ocore's own: no instance's files may be there.
@@ -423,6 +440,9 @@ fn from_environment(environment: &Environment) -> Result<(Dict, Vec<String>)> {
     for (name, text) in environment.range(PREFIX.to_owned()..).take_while(|(name, _)| name.starts_with(PREFIX)) {
         let short = name.trim_start_matches(PREFIX).to_lowercase();
         let Some(key) = KEYS.iter().find(|k| k.name == short) else {
+            if name.starts_with("OCORE_OPENID_") {
+                continue;
+            }
             let near = nearest(&short, KEYS.iter().map(|k| k.name)).filter(|_| !OTHERS.contains(&name.as_str()));
             if let Some(near) = near.filter(|near| strsim::levenshtein(near, &short) <= 3) {
                 remarks.push(format!("{name} is no setting. Did you mean {PREFIX}{}?", near.to_uppercase()));
@@ -445,6 +465,10 @@ fn from_environment(environment: &Environment) -> Result<(Dict, Vec<String>)> {
                 _ => return Err(wrong("flag").next("Write true or false.")),
             }),
             Kind::List => list(text),
+            Kind::Tables => {
+                return Err(Failure::config(format!("{name} is set, and {} has more than a variable can hold.", key.name))
+                    .next("Write it in the configuration file."));
+            }
         };
         values.insert(key.name.into(), value);
     }
@@ -489,6 +513,7 @@ fn wrong_type(error: &figment::Error) -> Failure {
         Some(Kind::Text) => failure.next("Write a text in quotation marks."),
         Some(Kind::Number) => failure.next("Write a number that is not negative."),
         Some(Kind::Flag) => failure.next("Write true or false."),
+        Some(Kind::Tables) => failure.next("Write tables, as the sample of `ocore config docs --sample` does."),
         Some(Kind::List) => failure.next("Write a list of texts, like [\"a\", \"b\"]."),
         None => failure,
     }
@@ -510,7 +535,7 @@ fn exposed(path: &Path, figment: &Figment) -> Option<String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the operator's own configuration and key files")]
-fn read(path: &Path, what: &str) -> Result<String> {
+pub fn read(path: &Path, what: &str) -> Result<String> {
     std::fs::read_to_string(path).map_err(|e| Failure::config(format!("{what} {} cannot be read: {e}.", path.display())))
 }
 
@@ -597,6 +622,15 @@ fn origins(list: Vec<String>) -> Result<Vec<String>> {
     Ok(list)
 }
 
+fn schemes(list: &[String]) -> Result<Schemes> {
+    list.iter().try_fold(Schemes::known(), |schemes, text| {
+        schemes.with(text).ok_or_else(|| {
+            Failure::config(format!("redirect_schemes: \"{text}\" cannot be redirected to."))
+                .next("Write an application's own scheme, like com.example.app:// or example://authority.")
+        })
+    })
+}
+
 /// Whether an address to listen on is reached from this machine alone.
 pub fn loopback(listen: &str) -> bool {
     let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host).trim_matches(['[', ']']);
@@ -638,7 +672,7 @@ pub fn reference() -> String {
     let mut text = String::from(
         "# Configuration\n\n\
          <!-- Made by `ocore config docs`; change server/app/src/config.rs and run `make docs`. -->\n\n\
-         Every setting can stand in the configuration file (TOML) and in the environment; a few have an argument of their own. An argument\n\
+         Every setting but tables can stand in the configuration file (TOML) and in the environment; a few have an argument of their own. An argument\n\
          beats the environment, which beats the file, which beats the default.\n\n\
          The file is the one named by `--config` or `OCORE_CONFIG`; else `ocore.toml` in the data folder; else `/etc/ocore/ocore.toml`, unless\n\
          a data folder is named by `--data` or `OCORE_DATA`. An unknown key in the file is an error. `ocore config check` says whether a\n\
@@ -651,16 +685,16 @@ pub fn reference() -> String {
             Kind::Number => "number",
             Kind::Flag => "true or false",
             Kind::List => "list",
+            Kind::Tables => "tables",
         };
         let default = if key.default.is_empty() { "none".to_owned() } else { format!("`{}`", key.default) };
+        let environment = match key.kind {
+            Kind::Tables => "In the file alone. ".to_owned(),
+            _ => format!("Environment: `{PREFIX}{}`. ", key.name.to_uppercase()),
+        };
         let secret = if key.secret { " Never shown by ocore." } else { "" };
-        let _ = write!(
-            text,
-            "## `{}`\n\n{}{secret}\n\nEnvironment: `{PREFIX}{}`. Kind: {kind}. Default: {default}.\n\n",
-            key.name,
-            key.meaning,
-            key.name.to_uppercase()
-        );
+        let _ =
+            write!(text, "## `{}`\n\n{}{secret}\n\n{environment}Kind: {kind}. Default: {default}.\n\n", key.name, key.meaning);
     }
     text.push_str("## A sample file\n\n```toml\n");
     text.push_str(&sample());

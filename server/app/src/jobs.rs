@@ -276,6 +276,7 @@ impl Parts {
     async fn forget_visits(&self, now: kernel::Timestamp) -> store::Result<()> {
         let mut tx = self.admin.db.begin().await?;
         store::web_sessions::prune(&mut tx, now).await?;
+        store::password_resets::prune(&mut tx, now).await?;
         store::impersonations::prune(&mut tx, now - TimeDelta::days(LOG_DAYS)).await?;
         tx.commit().await
     }

@@ -9,6 +9,7 @@ mod failure;
 mod http;
 mod jobs;
 mod logging;
+mod openid;
 mod pages;
 mod reference;
 mod serve;

@@ -14,11 +14,7 @@ use backends::{
 use dispatch::Dispatch;
 use futures_util::future::BoxFuture;
 use gateway::{Gateway, Gauge};
-use identity::{
-    Keys, People,
-    fetch::Fetch,
-    oauth::{redirect::Schemes, server::Server as OauthServer},
-};
+use identity::{Keys, People, fetch::Fetch, oauth::server::Server as OauthServer, openid::Providers};
 use kernel::{Code, Instance, Networks, RpcConnection, SecretString, Sources, refusal};
 use store::{
     Db, DbUrl, Engine,
@@ -330,7 +326,10 @@ impl Node {
         let keys = Arc::new(Keys::new(Arc::clone(&registry), db.clone(), sources.clone()));
         let fetch =
             Fetch::new(base.admin.networks.clone()).map_err(|e| Failure::because("The client of HTTP could not be made", &e))?;
-        let oauth = Arc::new(OauthServer::new(db.clone(), sources.clone(), Schemes::known(), fetch));
+        // With a fetch of its own, so that slow hosts of strangers keep nobody from signing in.
+        let providers = Providers::new(settings.openid.clone(), base.admin.networks.clone(), sources.clone())
+            .map_err(|e| Failure::because("The client of HTTP could not be made", &e))?;
+        let oauth = Arc::new(OauthServer::new(db.clone(), sources.clone(), settings.redirect_schemes.clone(), fetch));
         let dispatch = Dispatch::new(dispatch::Parts {
             registry: Arc::clone(&registry),
             audit: audit.clone(),
@@ -362,7 +361,7 @@ impl Node {
         };
         let (way, set_up) = SetUp::open(&base.admin).await?.unzip();
         let site = Arc::new(web::Site {
-            people: People::new(db.clone(), vault.clone(), sources.clone()),
+            people: People::new(db.clone(), vault.clone(), sources.clone(), providers),
             admin: base.admin.clone(),
             oauth: Arc::clone(&oauth),
             keys: Arc::clone(&keys),

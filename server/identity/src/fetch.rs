@@ -1,4 +1,4 @@
-//! What ocore fetches because somebody names a URL: documents, key sets and logos of clients.
+//! What ocore fetches because somebody names a URL: documents, key sets and logos of clients, and what OpenID providers answer.
 //!
 //! Whoever names the URL is a stranger, so that a fetch must not lead inside: https alone, no redirect, no cookie or credential, no
 //! proxy from the environment, and only addresses that [`Networks`] permits. The *resolved* address is what counts: the resolver hands
@@ -233,6 +233,31 @@ impl Fetch {
             }
             _ => Err(FetchError::NoImage),
         }
+    }
+
+    /// One request to an OpenID provider, whose answer is looked at whatever its status.
+    pub(crate) async fn exchange(
+        &self,
+        request: http::Request<Vec<u8>>,
+        bytes: usize,
+        time: Duration,
+    ) -> Result<http::Response<Vec<u8>>, FetchError> {
+        let (parts, body) = request.into_parts();
+        let url = self.0.checked(&parts.uri.to_string())?;
+        let mut request = Request::new(parts.method, url);
+        *request.headers_mut() = parts.headers;
+        *request.body_mut() = Some(body.into());
+        let deadline = Instant::now() + time;
+        let turn = timeout_at(deadline - time / 2, self.0.places.acquire());
+        let Ok(Ok(_place)) = turn.await else { return Err(FetchError::Busy) };
+        let Ok(answer) = timeout_at(deadline, self.0.answer(request, bytes, |_, _| Ok(()))).await else {
+            return Err(FetchError::Late(time));
+        };
+        let (status, headers, body) = answer?;
+        let mut response = http::Response::new(body.to_vec());
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        Ok(response)
     }
 
     fn shared(&self, url: Url, limits: &Limits) -> Shared<Running> {

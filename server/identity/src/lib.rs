@@ -2,6 +2,7 @@
 pub mod fetch;
 pub mod invite;
 pub mod oauth;
+pub mod openid;
 pub mod password;
 mod people;
 mod sessions;
@@ -10,7 +11,7 @@ mod verify;
 #[cfg(test)]
 mod world;
 
-pub use people::{AccountFacts, Came, NotDone, NotIn, People, SecondStepBegun, Signed, TurnedOn, Waiting};
+pub use people::{AccountFacts, Came, Leaving, NotDone, NotIn, People, Returned, SecondStepBegun, Signed, TurnedOn, Waiting};
 pub use sessions::{Moment, Session};
 pub use store::web_sessions::WebSession;
 pub use verify::{Denied, Keys, Known, Presented, Reason, Touched};

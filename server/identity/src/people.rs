@@ -6,25 +6,29 @@
 //! With a second step, a right password gives a session that opens nothing yet; the code turns it into one that does, under another
 //! cookie. What somebody does to the own account is in `people/account.rs`.
 mod account;
+mod provider;
 
 use std::{collections::HashMap, hash::Hash, net::IpAddr};
 
 use kernel::{ExposeSecret as _, Result, SecretString, SessionId, Sources, TimeDelta, Timestamp, UserId};
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use store::{
     Db,
     audit_log::{self, Target, Who},
-    second_factor, users,
+    second_factor,
+    users::{self, UserRow},
     vault::Vault,
     web_sessions::{self, Found, Method, WebSession},
 };
 
 pub use account::{AccountFacts, NotDone, SecondStepBegun, TurnedOn};
+pub use provider::{Leaving, Returned};
 
 use crate::{
     oauth::{counts::Counts, throttle, totp},
+    openid::Providers,
     password,
 };
 
@@ -53,7 +57,7 @@ pub struct Signed {
     pub operator: bool,
 }
 
-/// What a right password gives.
+/// What a right password, or a provider's word, gives.
 #[derive(Debug)]
 pub struct Came {
     /// The cookie of the session.
@@ -62,10 +66,11 @@ pub struct Came {
     pub second_step: bool,
 }
 
-/// A person whose password was right and whose code is still to come. May do nothing but show it.
+/// A person whose password was right, or whom a provider knows, and whose code is still to come. May do nothing but show it.
 #[derive(Debug, Clone)]
 pub struct Waiting {
     session: SessionId,
+    method: Method,
     user: UserId,
     pub email: String,
 }
@@ -89,11 +94,12 @@ pub struct People {
     sources: Sources,
     failures: Failures,
     counts: Counts,
+    providers: Providers,
 }
 impl People {
     /// `vault` seals the secrets of authenticators.
-    pub fn new(db: Db, vault: Vault, sources: Sources) -> Self {
-        Self { db, vault, sources, failures: Failures::default(), counts: Counts::default() }
+    pub fn new(db: Db, vault: Vault, sources: Sources, providers: Providers) -> Self {
+        Self { db, vault, sources, failures: Failures::default(), counts: Counts::default(), providers }
     }
 
     /// Signs a person in, as far as a password goes. Gives the session's cookie, once.
@@ -122,37 +128,35 @@ impl People {
         let right = password::verify(password, hash.clone().unwrap_or_else(|| NOBODY.to_owned())).await;
         let (Some(user), true) = (found, right && hash.is_some()) else { return Ok(Err(NotIn::Wrong)) };
         self.failures.forget(&account, address);
+        Ok(Ok(self.begin_session(&user, Method::Password, &json!({ "with": "password" }), address, agent).await?))
+    }
 
+    /// A session for somebody whose identity is shown; with a second step it opens nothing yet.
+    async fn begin_session(&self, user: &UserRow, method: Method, with: &Value, address: IpAddr, agent: &str) -> Result<Came> {
         let cookie = self.cookie();
         let mut tx = self.db.begin().await?;
         let agent: String = agent.chars().filter(|c| !c.is_control()).take(AGENT).collect();
-        let id = web_sessions::create(
-            &mut tx,
-            user.id,
-            &digest(cookie.expose_secret()),
-            Method::Password,
-            address,
-            &agent,
-            &self.sources,
-        )
-        .await?;
-        let found = web_sessions::find(&mut tx, &digest(cookie.expose_secret()), now).await?;
+        let id = web_sessions::create(&mut tx, user.id, &digest(cookie.expose_secret()), method, address, &agent, &self.sources)
+            .await?;
+        let found = web_sessions::find(&mut tx, &digest(cookie.expose_secret()), self.sources.now()).await?;
         let second_step = matches!(found, Some(Found::SecondStep(..)));
         let action = if second_step { "user.sign_in_begun" } else { "user.sign_in" };
         let target = Target { kind: "web_session", id: Some(id.to_string()), name: agent };
         let who = who(user.id, &user.email, address);
-        audit_log::write(&mut tx, &who, None, action, &target, &json!({ "with": "password" }), &self.sources).await?;
+        audit_log::write(&mut tx, &who, None, action, &target, with, &self.sources).await?;
         tx.commit().await?;
-        Ok(Ok(Came { cookie, second_step }))
+        Ok(Came { cookie, second_step })
     }
 
-    /// Whose password was right under this cookie, while the code is still to come.
+    /// Who came so far under this cookie, while the code is still to come.
     pub async fn waiting(&self, cookie: &str) -> Result<Option<Waiting>> {
         if !cookie.starts_with(PREFIX) {
             return Ok(None);
         }
         Ok(match web_sessions::find(&self.db, &digest(cookie), self.sources.now()).await? {
-            Some(Found::SecondStep(session, user)) => Some(Waiting { session: session.id, user: user.id, email: user.email }),
+            Some(Found::SecondStep(session, user)) => {
+                Some(Waiting { session: session.id, method: session.method, user: user.id, email: user.email })
+            }
             _ => None,
         })
     }
@@ -195,7 +199,8 @@ impl People {
             return Ok(Err(NotIn::Over));
         }
         let target = Target { kind: "web_session", id: Some(waiting.session.to_string()), name: String::new() };
-        let detail = json!({ "with": "password", "then": with });
+        let first = if waiting.method == Method::Oidc { "provider" } else { "password" };
+        let detail = json!({ "with": first, "then": with });
         audit_log::write(&mut tx, &who(user, &waiting.email, address), None, "user.sign_in", &target, &detail, &self.sources)
             .await?;
         tx.commit().await?;
@@ -346,7 +351,13 @@ mod tests {
         let user = users::create(&mut tx, "Ann@example.com", Some(&hash), false, &sources).await.unwrap();
         tx.commit().await.unwrap();
         let vault = Vault::open(&db, KeySource::in_data_dir(store.dir.path()), &sources).await.unwrap();
-        World { people: People::new(db.clone(), vault, sources), _store: store, db, clock, user }
+        World {
+            people: People::new(db.clone(), vault, sources.clone(), crate::openid::Providers::none(sources).unwrap()),
+            _store: store,
+            db,
+            clock,
+            user,
+        }
     }
     impl World {
         async fn try_in(&self, password: &str, from: IpAddr) -> std::result::Result<SecretString, NotIn> {

@@ -56,7 +56,14 @@ pub(crate) struct Asked {
     pub line: String,
     /// The header lines.
     pub head: String,
+    pub body: String,
 }
+impl Asked {
+    pub(crate) fn path(&self) -> &str {
+        self.line.split(' ').nth(1).unwrap().split('?').next().unwrap()
+    }
+}
+
 pub(crate) enum Piece {
     Send(Vec<u8>),
     Wait(Duration),
@@ -152,7 +159,7 @@ async fn read(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Option<Asked>
             let lower = lines.to_ascii_lowercase();
             let length = lower.lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0_usize);
             if body.len() >= length {
-                return Some(Asked { line: line.to_owned(), head: lines });
+                return Some(Asked { line: line.to_owned(), head: lines, body: body.to_owned() });
             }
         }
         if n == 0 {

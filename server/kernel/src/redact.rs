@@ -55,7 +55,7 @@ const INNOCENT: [&str; 16] = [
 /// Numbers under these names are secret too; under `session_token_id` they are an id.
 const SECRET_NUMBERS: [&str; 8] = ["password", "passwd", "pin", "otp", "otp_code", "cvc", "pwd", "pass"];
 /// Our own tokens, and well-known ones of others, are recognised wherever they stand.
-const TOKENS: [&str; 20] = [
+const TOKENS: [&str; 21] = [
     "ock_",
     "ocw_",
     "oca_",
@@ -64,6 +64,7 @@ const TOKENS: [&str; 20] = [
     "ocd_",
     "ocs_",
     "ocn_",
+    "ocp_",
     "ocv_",
     "ghp_",
     "gho_",
@@ -489,7 +490,7 @@ mod tests {
     #[test]
     fn each_kind_of_our_own_tokens_goes_and_the_ids_of_clients_stay() {
         let random = "hunter2".repeat(7);
-        for kind in ["ock_", "ocw_", "ocv_", "oca_", "ocr_", "occ_", "ocd_", "ocs_", "ocn_"] {
+        for kind in ["ock_", "ocw_", "ocv_", "oca_", "ocr_", "occ_", "ocd_", "ocs_", "ocn_", "ocp_"] {
             for said in [
                 format!("{kind}{random}"),
                 format!("https://host/oauth/invite/{kind}{random}?x=1"),

@@ -45,6 +45,7 @@ pub mod oauth;
 pub mod oidc;
 pub mod operations;
 pub mod orgs;
+pub mod password_resets;
 pub mod registry;
 pub mod resources;
 pub mod second_factor;

@@ -4,7 +4,7 @@ use kernel::{OrgId, Role, Sources, Timestamp, UserId};
 use crate::{
     On, Result, Row, Tx, args,
     events::{self, Change},
-    web_sessions,
+    password_resets, web_sessions,
 };
 
 #[derive(Debug, Clone)]
@@ -118,6 +118,9 @@ pub async fn update(tx: &mut Tx, id: UserId, change: &UserChange, now: Timestamp
     if change.active == Some(false) || change.password_hash.is_some() {
         web_sessions::end_all(tx, id).await?;
     }
+    if change.password_hash.is_some() {
+        password_resets::forget(tx, id).await?;
+    }
     events::write(tx, Change::User, None, id, now).await?;
     Ok(changed > 0)
 }
@@ -128,6 +131,7 @@ pub async fn change_password(tx: &mut Tx, id: UserId, old: Option<&str>, new: &s
     let sql = "UPDATE users SET password_hash = $3, updated_at = $4 \
                WHERE id = $1 AND active AND COALESCE(password_hash, '') = $2";
     let changed = tx.execute(sql, args![id, old.unwrap_or_default(), new, now]).await?;
+    password_resets::forget(tx, id).await?;
     events::write(tx, Change::User, None, id, now).await?;
     Ok(changed > 0)
 }

@@ -7,8 +7,8 @@ use web::{
     DeviceDone, DeviceEnd, Environment, Frame, Going, Grant, Home, Impersonate, ImpersonationOver, Instance, InstanceChoice,
     Invite, InviteDone, InviteMade, InviteOver, InviteRefused, InviteRow, InviteState, Invites, KeyChoice, Kind, Linked, Mistake,
     Notice, Onward, Organization, Organizations, Over, Permission, Power, Preset, PresetChoice, Problem, Proof, Provider, Qr,
-    Raise, Reach, RecoveryCodes, ResetAsk, ResetNew, ResetOver, ResetSent, Role, Scope, SecondStep, SecondStepOn,
-    SecondStepSetUp, Section, Session, Sessions, SetUp, SignIn, SignedOut, Template, Tone, ToolChoice, When, Why, strings,
+    Raise, Reach, RecoveryCodes, ResetNew, ResetOver, Role, Scope, SecondStep, SecondStepOn, SecondStepSetUp, Section, Session,
+    Sessions, SetUp, SignIn, SignedOut, Template, Tone, ToolChoice, When, Why, strings,
 };
 
 const NOW: i64 = 1_795_272_000;
@@ -86,21 +86,19 @@ fn sign_in(samples: &mut Samples) {
         mistakes: Vec::new(),
         notice: None,
         providers: Vec::new(),
-        can_reset: false,
     };
     samples.add("sign-in", &plain());
     samples.add(
         "sign-in-refused",
         &SignIn {
             next: text("/authorize?request=1"),
-            continues: Some(Continues::Consent { client: text("Claude") }),
+            continues: Some(Continues::Consent),
             email: text("anna@acme.example"),
             mistakes: vec![Mistake::form(strings::sign_in::REFUSED)],
             providers: vec![
-                Provider { name: text("Google"), href: text("/sign-in/google") },
-                Provider { name: text("Acme single sign-on"), href: text("/sign-in/acme") },
+                Provider { name: text("Google"), href: text("/openid/google") },
+                Provider { name: text("Acme single sign-on"), href: text("/openid/acme") },
             ],
-            can_reset: true,
             ..plain()
         },
     );
@@ -124,7 +122,7 @@ fn sign_in(samples: &mut Samples) {
         "sign-in-after-change",
         &SignIn {
             notice: Some(Notice { tone: Tone::Good, text: text(strings::sign_in::PASSWORD_CHANGED) }),
-            continues: Some(Continues::Invite { org: text("Acme Trading GmbH & Co. KG") }),
+            continues: Some(Continues::Invite),
             ..plain()
         },
     );
@@ -706,14 +704,14 @@ fn account(samples: &mut Samples) {
                     id: text("google"),
                     name: text("Google"),
                     account: Some(text("anna.berg@gmail.example")),
-                    href: text("/x"),
+                    confirm: String::new(),
                     can_unlink: true,
                 },
                 Linked {
                     id: text("acme"),
                     name: text("Acme single sign-on"),
                     account: None,
-                    href: text("/sign-in/acme?link"),
+                    confirm: text("confirm_acme"),
                     can_unlink: false,
                 },
             ],
@@ -734,7 +732,7 @@ fn account(samples: &mut Samples) {
                 id: text("google"),
                 name: text("Google"),
                 account: Some(text("anna")),
-                href: text("/x"),
+                confirm: String::new(),
                 can_unlink: false,
             }],
             ..plain()
@@ -773,10 +771,6 @@ fn account(samples: &mut Samples) {
 }
 
 fn reset(samples: &mut Samples) {
-    for (name, can_mail) in [("reset-ask", true), ("reset-ask-no-mail", false)] {
-        samples.add(name, &ResetAsk { csrf: text("token"), email: String::new(), can_mail, mistakes: Vec::new() });
-    }
-    samples.add("reset-sent", &ResetSent { email: text("anna@acme.example") });
     samples.add(
         "reset-new",
         &ResetNew {
@@ -786,9 +780,7 @@ fn reset(samples: &mut Samples) {
             mistakes: vec![Mistake::on("new_password", strings::account::COMMON)],
         },
     );
-    for (name, can_mail) in [("reset-over", true), ("reset-over-no-mail", false)] {
-        samples.add(name, &ResetOver { can_mail });
-    }
+    samples.add("reset-over", &ResetOver);
 }
 
 fn set_up(samples: &mut Samples) {

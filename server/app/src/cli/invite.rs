@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::{Given, key::Limits};
 use crate::{
-    config::Settings,
     failure::Result,
     terminal::{self, Shown, printable},
 };
@@ -89,7 +88,7 @@ impl Invite {
                     life: TimeDelta::days(days),
                 };
                 let made = invites::make(admin, by, &new).await?;
-                let link = link(&settings, made.text.expose_secret());
+                let link = settings.link(&invites::path(made.text.expose_secret()));
                 let mut text = format!(
                     "Made the invite \"{}\" into {}, role {}, for {}, until {}. The link is shown once: send it to nobody else.",
                     made.row.label,
@@ -144,12 +143,6 @@ fn parsed(id: &str) -> Result<InviteId> {
     id.trim().to_ascii_uppercase().parse().map_err(|_| {
         refusal(Code::InvalidArgument, "This is no id of an invite.").next("ocore invite list ORG tells them.").into()
     })
-}
-
-/// The whole link; without a public URL the one on this machine.
-fn link(settings: &Settings, text: &str) -> String {
-    let origin = settings.public_url.as_ref().map_or_else(|| format!("http://{}", settings.listen), ToString::to_string);
-    format!("{}{}", origin.trim_end_matches('/'), invites::path(text))
 }
 
 fn people(count: i64) -> String {

@@ -9,6 +9,7 @@ pub mod instance;
 mod invite;
 pub mod key;
 mod knowledge;
+mod openid;
 mod operation;
 mod org;
 pub mod people;
@@ -74,6 +75,9 @@ pub enum Command {
     /// People
     #[command(subcommand)]
     User(user::User),
+    /// Providers at which people sign in
+    #[command(subcommand)]
+    Openid(openid::Openid),
     /// Hosts that run Odoo
     #[command(subcommand)]
     Server(server::Server),
@@ -204,6 +208,7 @@ async fn dispatch(command: Command, given: Given) -> Result<Option<Shown>> {
         Command::Demo(demo) => demo.run(&given).await.map(|()| None),
         Command::Org(org) => org.run(&given).await.map(Some),
         Command::User(user) => user.run(&given).await.map(Some),
+        Command::Openid(openid) => openid.run(&given).await.map(Some),
         Command::Server(server) => server.run(&given).await.map(Some),
         Command::Instance(instance) => instance.run(&given).await.map(Some),
         Command::Key(key) => key.run(&given).await.map(Some),

@@ -1,7 +1,10 @@
 //! `ocore user …`
-use admin::users::{self, NewUser, UserRow, UserUpdate};
+use admin::{
+    openid::Unlinked,
+    users::{self, NewUser, UserRow, UserUpdate},
+};
 use clap::{Args, Subcommand};
-use kernel::{Role, time_text};
+use kernel::{Code, ExposeSecret as _, Role, refusal, time_text};
 use serde_json::{Value, json};
 
 use super::{Given, input};
@@ -16,6 +19,18 @@ pub enum User {
     Create(Create),
     /// Changes a user
     Update(Update),
+    /// Makes a link with which the user sets a new password, and shows it once, on the last line
+    ResetPassword { email: String },
+    /// Takes a provider's account from a user, so that it opens nothing here any more
+    Unlink {
+        email: String,
+        /// The provider's issuer, as the main audit log has it
+        #[arg(long)]
+        issuer: String,
+        /// The account there
+        #[arg(long)]
+        subject: String,
+    },
     /// Lists the users
     List {
         /// Only the members of this organization, with their roles
@@ -78,6 +93,8 @@ impl User {
         match self {
             Self::Create(create) => create.run(given).await,
             Self::Update(update) => update.run(given).await,
+            Self::ResetPassword { email } => reset(given, &email).await,
+            Self::Unlink { email, issuer, subject } => unlink(given, &email, &issuer, &subject).await,
             Self::List { org } => list(given, org).await,
         }
     }
@@ -139,6 +156,35 @@ impl Update {
             None => " is changed.",
         };
         Ok(Shown::new(format!("{}{what}", row.email), json(&row)))
+    }
+}
+
+async fn reset(given: &Given, email: &str) -> Result<Shown> {
+    let (settings, base) = given.open().await?;
+    let made = users::reset_link(&base.admin, &base.by, email).await?;
+    base.close().await;
+    let link = settings.link(&users::reset_path(made.text.expose_secret()));
+    let until = time_text(made.expires_at);
+    let text = format!(
+        "With this link {} sets a new password, once, until {until}. It is shown once: send it to nobody else.\n{link}",
+        made.user.email
+    );
+    Ok(Shown::new(text, json!({ "email": made.user.email, "link": link, "expires_at": until })))
+}
+
+async fn unlink(given: &Given, email: &str, issuer: &str, subject: &str) -> Result<Shown> {
+    let (_, base) = given.open().await?;
+    let user = users::one(&base.admin, &base.by, email).await?;
+    let done = admin::openid::unlink(&base.admin, &base.by, user.id, issuer, subject, None).await?;
+    base.close().await;
+    match done {
+        Unlinked::Done => Ok(Shown::new(
+            format!("{} is unlinked from it and signed out of every browser.", user.email),
+            json!({ "email": user.email, "issuer": issuer, "subject": subject }),
+        )),
+        Unlinked::Gone | Unlinked::Last => Err(refusal(Code::NotFound, format!("{} is not linked to that account.", user.email))
+            .next("ocore audit log shows issuer and subject of what was linked (user.link, user.create).")
+            .into()),
     }
 }
 

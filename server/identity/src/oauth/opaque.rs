@@ -32,10 +32,12 @@ pub enum Kind {
     ClientSecret,
     /// The end of an invite's link.
     Invite,
+    /// The end of a link that sets a new password.
+    PasswordReset,
 }
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AccessToken,
         Self::RefreshToken,
         Self::AuthorizationCode,
@@ -43,6 +45,7 @@ impl Kind {
         Self::ClientId,
         Self::ClientSecret,
         Self::Invite,
+        Self::PasswordReset,
     ];
     /// Four characters; none is `ock_` (API keys) or `ocw_` (sessions on the web).
     pub const fn prefix(self) -> &'static str {
@@ -54,6 +57,7 @@ impl Kind {
             Self::ClientId => "oci_",
             Self::ClientSecret => "ocs_",
             Self::Invite => "ocn_",
+            Self::PasswordReset => "ocp_",
         }
     }
 }

@@ -213,9 +213,10 @@ impl Client {
     /// `invalid_redirect_uri` and `invalid_client_metadata` (RFC 7591 section 3.2.2).
     pub fn register(body: &[u8], schemes: &Schemes) -> Result<Self> {
         let client = Raw::read(body)?.client(schemes, &AuthMethod::ALL, false, "Unnamed client")?;
-        // The device flow is for metadata documents and the own command line; who registers can use a browser.
-        if !client.grant_types.contains(&GrantType::AuthorizationCode) {
-            return Err(bad("grant_types must contain authorization_code, or be left out."));
+        if !client.grant_types.iter().any(|g| matches!(g, GrantType::AuthorizationCode | GrantType::DeviceCode)) {
+            return Err(bad(
+                "grant_types must contain authorization_code or urn:ietf:params:oauth:grant-type:device_code, or be left out.",
+            ));
         }
         Ok(client)
     }
@@ -549,7 +550,6 @@ mod tests {
             ),
             (json!({"redirect_uris": ["https://a.example/cb"], "grant_types": ["client_credentials"]}), metadata),
             (json!({"redirect_uris": ["https://a.example/cb"], "grant_types": ["refresh_token"]}), metadata),
-            (json!({"grant_types": ["urn:ietf:params:oauth:grant-type:device_code"]}), metadata),
             (json!({"redirect_uris": ["https://a.example/cb"], "response_types": ["token"]}), metadata),
             (json!({"redirect_uris": ["https://a.example/cb"], "jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}}), metadata),
             (json!({"redirect_uris": ["https://a.example/cb"], "client_name": "x".repeat(LARGEST)}), metadata),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use store::{
     Tx,
     audit_log::{self, Target},
+    password_resets,
     second_factor::{self, Authenticator},
     users,
     web_sessions::{self, WebSession},
@@ -16,7 +17,10 @@ use store::{
 
 use super::{NOBODY, People, Signed, digest, who};
 use crate::{
-    oauth::{throttle, totp},
+    oauth::{
+        opaque::{self, Kind},
+        throttle, totp,
+    },
     password::{self, Weak},
 };
 
@@ -73,7 +77,7 @@ pub struct TurnedOn {
     pub codes: Vec<SecretString>,
 }
 
-type Done<T> = Result<std::result::Result<T, NotDone>>;
+pub(super) type Done<T> = Result<std::result::Result<T, NotDone>>;
 
 /// The secret of an authenticator.
 pub(super) fn shared(factor: &Authenticator) -> Result<totp::Secret> {
@@ -216,6 +220,36 @@ impl People {
         Ok(Ok(cookie))
     }
 
+    /// Whose link it is that sets a new password; none when it is over or was used. Looking uses nothing up.
+    pub async fn reset_of(&self, link: &str) -> Result<Option<String>> {
+        let Some(hash) = opaque::read(Kind::PasswordReset, link) else { return Ok(None) };
+        Ok(password_resets::find(&self.db, &hash, self.sources.now()).await?.map(|user| user.email))
+    }
+
+    /// Sets a new password by a link, which is used up with that. All sessions of the person end; the second step stays. `Over` where
+    /// the link cannot be used any more.
+    pub async fn reset_password(&self, link: &str, new: SecretString, address: IpAddr) -> Done<()> {
+        let now = self.sources.now();
+        let Some(hash) = opaque::read(Kind::PasswordReset, link) else { return Ok(Err(NotDone::Over)) };
+        let Some(user) = password_resets::find(&self.db, &hash, now).await? else { return Ok(Err(NotDone::Over)) };
+        if let Some(weak) = password::weak(&new, &user.email) {
+            return Ok(Err(NotDone::Weak(weak)));
+        }
+        let password_hash = Some(password::hash(new, &self.sources).await?);
+        let mut tx = self.db.begin().await?;
+        // Whoever was quicker has used it up, or a newer one is there.
+        if password_resets::find(&mut tx, &hash, now).await?.is_none() || !password_resets::take(&mut tx, &hash, now).await? {
+            return Ok(Err(NotDone::Over));
+        }
+        users::update(&mut tx, user.id, &users::UserChange { password_hash, ..Default::default() }, now).await?;
+        let target = Target { kind: "user", id: Some(user.id.to_string()), name: user.email.clone() };
+        let who = who(user.id, &user.email, address);
+        let detail = json!({ "by": "link" });
+        audit_log::write(&mut tx, &who, None, "user.password_change", &target, &detail, &self.sources).await?;
+        tx.commit().await?;
+        Ok(Ok(()))
+    }
+
     /// Where the person is signed in: this session first, then the newest. Those that still wait for their code are none.
     pub async fn sessions(&self, signed: &Signed) -> Result<Vec<WebSession>> {
         let now = self.sources.now();
@@ -251,7 +285,7 @@ impl People {
     }
 
     /// Whether it is the password of who is signed in; gives its hash.
-    async fn password_again(&self, signed: &Signed, password: SecretString) -> Done<String> {
+    pub(super) async fn password_again(&self, signed: &Signed, password: SecretString) -> Done<String> {
         const WHAT: &str = "password again";
         if let Err(seconds) = self.counts.take(throttle::PASSWORD_AGAIN, WHAT, signed.session, self.sources.now()) {
             return Ok(Err(NotDone::Later { seconds }));
@@ -310,7 +344,12 @@ mod tests {
         users::create(&mut tx, "bob@example.com", Some(&hash), false, &sources).await.unwrap();
         tx.commit().await.unwrap();
         let vault = Vault::open(&db, KeySource::in_data_dir(t.dir.path()), &sources).await.unwrap();
-        World { people: People::new(db.clone(), vault, sources), db, clock, ann }
+        World {
+            people: People::new(db.clone(), vault, sources.clone(), crate::openid::Providers::none(sources).unwrap()),
+            db,
+            clock,
+            ann,
+        }
     }
     fn secret(text: &str) -> SecretString {
         text.to_owned().into()
