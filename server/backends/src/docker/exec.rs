@@ -432,7 +432,11 @@ impl Container {
         if message.contains("executable file not found") || message.contains("no such file or directory") {
             return Some(Error::NoPython { container });
         }
-        if message.contains("is not running") || message.contains("stopped container") {
+        if message.contains("is not running")
+            || message.contains("stopped container")
+            || message.contains("cannot exec in a stopped state")
+            || message.contains("cannot exec in a deleted state")
+        {
             return Some(Error::NotRunning { container, state: "stopped".to_owned(), exit_code: 0 });
         }
         None
