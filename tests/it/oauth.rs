@@ -439,18 +439,36 @@ fn consent_is_given_by_its_person_on_our_own_page() {
         let id = made["id"].as_str().expect("an id").to_owned();
         let page = world.decide(&mut bob, &query, &[("preset", "read"), ("key", &id), ("do", "allow")]).await;
         assert_eq!(page.status, StatusCode::NOT_FOUND);
-        // One's own is, and is raised only when that is said twice.
-        let page = world.decide(&mut ann, &query, &[("preset", "read"), ("key", &id), ("do", "allow")]).await;
+        // One's own is, as it is, once that is said: what is chosen for a new key says nothing of it.
+        let as_it_is = [("preset", "read"), ("key", id.as_str()), ("do", "allow")];
+        let page = world.decide(&mut ann, &query, &as_it_is).await;
+        assert!(page.status == StatusCode::UNPROCESSABLE_ENTITY && page.text.contains("name=\"use_key\""), "{}", page.text);
+        assert!(!page.text.contains("value=\"raised\""), "it has everything: {}", page.text);
+        let page = world.decide(&mut ann, &query, &[as_it_is.as_slice(), &[("use_key", "as_it_is")]].concat()).await;
         assert!(page.text.contains(REDIRECT), "{}", page.text);
+        // It is raised only when that is said.
         let args = ["--json", "key", "create", "--org", "acme", "--owner", ANN, "--label", "small", "--read-only"];
         let small = world.ocore.cli(&args, "").ok().json()["id"].as_str().expect("an id").to_owned();
         let choice = [("preset", "full"), ("key", small.as_str()), ("do", "allow")];
         let page = world.decide(&mut ann, &query, &choice).await;
-        assert!(page.text.contains("name=\"raise\"") && !page.text.contains(&format!("href=\"{REDIRECT}")), "{}", page.text);
-        let choice = [("preset", "full"), ("key", small.as_str()), ("raise", "yes"), ("do", "allow")];
+        assert!(page.text.contains("value=\"raised\"") && !page.text.contains(&format!("href=\"{REDIRECT}")), "{}", page.text);
+        let choice = [("preset", "full"), ("key", small.as_str()), ("use_key", "raised"), ("do", "allow")];
         let page = world.decide(&mut ann, &query, &choice).await;
         assert!(page.text.contains(REDIRECT), "{}", page.text);
         assert_eq!(world.log("api_key.raise").len(), 1);
+        // A key that somebody narrowed for a person is not that person's to widen.
+        let member = ["--json", "key", "create", "--org", "acme", "--owner", BOB, "--label", "narrow", "--read-only"];
+        let narrow = world.ocore.cli(&member, "").ok().json()["id"].as_str().expect("an id").to_owned();
+        let mut bob_here = world.browser(BOB).await;
+        let choice = [("preset", "full"), ("key", narrow.as_str()), ("do", "allow")];
+        let page = world.decide(&mut bob_here, &query, &choice).await;
+        assert!(page.text.contains("value=\"as_it_is\"") && !page.text.contains("value=\"raised\""), "{}", page.text);
+        let page = world.decide(&mut bob_here, &query, &[choice.as_slice(), &[("use_key", "raised")]].concat()).await;
+        assert!(!page.text.contains(&format!("href=\"{REDIRECT}")), "{}", page.text);
+        // Nothing ticked is nothing given.
+        let nothing = [("preset", "custom"), ("key", "new"), ("label", "empty"), ("do", "allow")];
+        let page = world.decide(&mut ann, &query, &nothing).await;
+        assert!(page.status == StatusCode::UNPROCESSABLE_ENTITY && page.text.contains("Nothing is ticked"), "{}", page.text);
         // Denied is denied.
         let page = world.decide(&mut ann, &query, &[("do", "deny")]).await;
         assert_eq!(onward(&page, "error"), "access_denied");
@@ -636,8 +654,14 @@ fn a_device_is_connected_by_the_person_who_compares_its_code() {
                 page.text
             );
         }
-        let page = ann.get(&ann.ocore(&format!("/consent?device={right}"))).await;
-        assert!(page.text.contains("too many wrong codes"), "{}", page.text);
+        // No link leads past the comparison, whoever's it is.
+        for query in [format!("device={right}"), format!("device={right}&compared={}", "0".repeat(64))] {
+            let page = ann.get(&ann.ocore(&format!("/consent?{query}"))).await;
+            assert!(page.location().ends_with(&format!("/device?user_code={right}")), "{}", page.text);
+            let fields = [("csrf", csrf.as_str()), ("request", query.as_str()), ("preset", "full"), ("do", "allow")];
+            let page = ann.form(&ann.ocore("/consent"), &fields).await;
+            assert!(page.location().ends_with(&format!("/device?user_code={right}")), "{}", page.text);
+        }
         let mut bob = world.browser(BOB).await;
         let csrf = bob.get(&bob.ocore("/device")).await.hidden("csrf");
         let page = bob.form(&bob.ocore("/device"), &[("csrf", &csrf), ("user_code", &right)]).await;

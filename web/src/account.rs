@@ -17,7 +17,10 @@ use crate::{
     parts::{Mistake, Notice, Phrase, Tone, When, error, minutes},
     problem::Kind,
     routes,
-    site::{Asked, Site, failed, field, frame, go, page, parameter, problem, session_cookie, signed_in, token_of, with_cookie},
+    site::{
+        Asked, Site, by, failed, field, frame, go, odoo_left, page, parameter, problem, session_cookie, signed_in, token_of,
+        with_cookie,
+    },
     strings::account as s,
 };
 
@@ -220,6 +223,9 @@ pub(crate) async fn password(State(site): State<Arc<Site>>, request: Request) ->
     let (old, new) = (secret(&sent, "current"), secret(&sent, "new_password"));
     match site.people.change_password(&signed, old, new, asked.visitor.address).await {
         Ok(Ok(cookie)) => {
+            if let Err(response) = odoo_left(&site, signed.user, &by(&asked, &signed)).await {
+                return with_cookie(response, Some(session_cookie(&asked.visitor, Some(&cookie))));
+            }
             let done = go(&format!("{}?done=password", routes::ACCOUNT));
             with_cookie(done, Some(session_cookie(&asked.visitor, Some(&cookie))))
         }

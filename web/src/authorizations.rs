@@ -63,6 +63,8 @@ pub struct Grant {
     pub key: String,
     /// Whether that key was made by the consent, and goes with it.
     pub key_goes: bool,
+    /// Whether the person is still in the organization; else it opens nothing.
+    pub member: bool,
     /// What it may do.
     pub allows: Permission,
     /// Since when.
@@ -84,6 +86,8 @@ pub(crate) async fn show(State(site): State<Arc<Site>>, request: Request) -> Res
     let now = site.sources.now();
     let mut clients: Vec<ClientGrants> = Vec::new();
     for Authorized { grant, org, role, key, instances } in found {
+        let member = role.is_some();
+        let role = role.unwrap_or(kernel::Role::Viewer);
         let known = match site.oauth.remembered(&grant.client).await {
             Ok(known) => known,
             Err(Failed::Fault(fault)) => return faulty(&fault),
@@ -92,7 +96,7 @@ pub(crate) async fn show(State(site): State<Arc<Site>>, request: Request) -> Res
         let client = known
             .as_ref()
             .map_or_else(|| Client { name: grant.client.clone(), logo: None, proof: Proof::Itself }, consent::shown);
-        let permissions = key.permissions.clone().unwrap_or_else(Permissions::nothing);
+        let permissions = key.permissions.clone().filter(|_| member).unwrap_or_else(Permissions::nothing);
         let scopes = Scopes::stored(&grant.scopes);
         let allowed = Allowed { who: &client.name, for_whom: &signed.email, permissions: &permissions, role, scopes: &scopes };
         // A new key is used by this client alone, so its last use is the client's.
@@ -102,6 +106,7 @@ pub(crate) async fn show(State(site): State<Arc<Site>>, request: Request) -> Res
             org: org.name.clone(),
             key: key.label.clone(),
             key_goes: grant.made_key,
+            member,
             allows: permission(&site.tools, &allowed, &instances, now),
             since: When::of(grant.created_at, now),
             used: used.map(|at| When::of(at, now)),

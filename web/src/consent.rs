@@ -1,7 +1,7 @@
 //! What an OAuth client may do on the user's account: the page that decides it.
 use std::{collections::BTreeSet, sync::Arc};
 
-use admin::consents::{self, Choices, Reply, Through};
+use admin::consents::{self, Choices, OwnKey, Reply, Through};
 use askama::Template;
 use axum::{
     extract::{Request, State},
@@ -20,6 +20,7 @@ use identity::{
     },
 };
 use kernel::{Category, Fault, Permissions, Role, Selection, ToolRule, policy};
+use subtle::ConstantTimeEq as _;
 
 use crate::{
     device::{self, DeviceDone, DeviceEnd},
@@ -30,13 +31,13 @@ use crate::{
     problem::{Kind, Problem},
     routes,
     said::{Allowed, Offered, permission},
-    site::{Asked, Site, by, faulty, field, go, page, problem, sign_in_first, with_cookie},
+    site::{Asked, LONGEST_PATH, Site, by, faulty, field, go, page, problem, sign_in_first, with_cookie},
     strings::consent as s,
 };
 
 /// The consent page. Posts to `/consent`:
 /// `csrf request preset(read|standard|full|custom) instance* all_instances category* all_categories tool* all_tools read_only
-/// auto_context key(new|<id>) label raise do(allow|deny|preview)`; ticks are `yes` or left out, `*` comes once per tick.
+/// auto_context key(new|<id>) label use_key(as_it_is|raised) do(allow|deny|preview)`; ticks are `yes` or left out, `*` comes once per tick.
 #[derive(Debug, Template)]
 #[template(path = "consent.html")]
 pub struct Consent {
@@ -70,8 +71,8 @@ pub struct Consent {
     pub key: Option<String>,
     /// The label for a new key.
     pub label: String,
-    /// Set when the chosen key can do less than what is asked: allowing asks again.
-    pub raise: Option<Raise>,
+    /// Set when a key of the person's own was chosen: allowing asks how it is to be used.
+    pub use_key: Option<UseKey>,
     /// What is wrong.
     pub mistakes: Vec<Mistake>,
 }
@@ -288,13 +289,16 @@ pub struct KeyChoice {
     pub used: Option<When>,
 }
 
-/// Allowing would let a key do more than now.
+/// How a key of the person's own is to be used. What was chosen for a new key says nothing of it, so it is asked each time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Raise {
+pub struct UseKey {
     /// The key's label.
     pub key: String,
-    /// What it will be able to do, for everything that uses it.
+    /// What the client will be able to do by the key as it is.
     pub allows: Permission,
+    /// What the key would be able to do, for everything that uses it, with what was chosen above as well; none where that is no
+    /// more, or not the person's to give.
+    pub raised: Option<Permission>,
 }
 
 // ------------------------------------------------------------------------------------------------ handlers
@@ -310,6 +314,10 @@ impl Wanted {
     /// `text` is the query of the authorization request, or `device=` and the code.
     async fn read(site: &Site, asked: &Asked, signed: &Signed, text: &str) -> Result<Self, Response> {
         if let Some(code) = named(text, DEVICE) {
+            let compared = named(text, COMPARED).unwrap_or_default();
+            if !bool::from(compared.as_bytes().ct_eq(device::compared(asked, &code).as_bytes())) {
+                return Err(device::to_compare(&code));
+            }
             return match site.oauth.pending(&code, signed.user, asked.visitor.address).await {
                 Ok(Ok(pending)) => Ok(Self::Device { code, pending }),
                 Ok(Err(no)) => Err(device::again(site, asked, &code, no)),
@@ -365,8 +373,9 @@ impl Wanted {
     }
 }
 
-/// The parameter of a device's code, and of the organization that was chosen.
+/// The parameters of a device's code, of the proof that it was compared, and of the organization that was chosen.
 const DEVICE: &str = "device";
+const COMPARED: &str = "compared";
 const ORG: &str = "ocore_org";
 
 fn named(text: &str, name: &str) -> Option<String> {
@@ -389,8 +398,9 @@ pub(crate) fn with_org(address: &str, org: &str) -> String {
     format!("{path}?{query}")
 }
 /// The address of a device's consent page.
-pub(crate) fn of_device(code: &str) -> String {
-    let text: String = url::form_urlencoded::Serializer::new(String::new()).append_pair(DEVICE, code).finish();
+pub(crate) fn of_device(code: &str, compared: &str) -> String {
+    let text: String =
+        url::form_urlencoded::Serializer::new(String::new()).append_pair(DEVICE, code).append_pair(COMPARED, compared).finish();
     address(&text)
 }
 
@@ -434,7 +444,8 @@ struct Chosen {
     auto_context: bool,
     key: Option<String>,
     label: String,
-    raise: bool,
+    /// Whether the chosen key is to be given more; none until that is said.
+    raise: Option<bool>,
 }
 impl Chosen {
     /// Before anything was chosen: what is asked for, and no more than records.
@@ -449,7 +460,7 @@ impl Chosen {
             auto_context: true,
             key: None,
             label: wanted.client().client.name.chars().take(100).collect(),
-            raise: false,
+            raise: None,
         }
     }
     fn read(form: &[(String, String)]) -> Self {
@@ -471,7 +482,11 @@ impl Chosen {
             auto_context: all("auto_context"),
             key: (!key.is_empty() && key != "new").then(|| key.to_owned()),
             label: field(form, "label").trim().to_owned(),
-            raise: all("raise"),
+            raise: match field(form, "use_key") {
+                "as_it_is" => Some(false),
+                "raised" => Some(true),
+                _ => None,
+            },
         }
     }
     fn permissions(&self, preset: Preset, choices: &Choices, only: Option<&str>) -> Permissions {
@@ -484,8 +499,7 @@ impl Chosen {
             Preset::Custom => None,
         };
         if let Some(ready) = ready {
-            let instances = if ready == consents::Preset::Full && only.is_none() { Selection::All } else { now() };
-            return ready.permissions(instances, self.auto_context);
+            return ready.permissions(now(), self.auto_context);
         }
         let instances = match &self.instances {
             None => Selection::All,
@@ -524,6 +538,10 @@ async fn ask(site: &Site, request: Request) -> Response {
     };
     if device != named(&text, DEVICE).is_some() {
         return problem(Kind::NotFound);
+    }
+    if address(&text).len() > LONGEST_PATH {
+        // It would be lost on the way through the sign-in.
+        return not_answered(&OauthError::new(identity::oauth::Code::InvalidRequest, s::TOO_LONG));
     }
     let Some(signed) = asked.signed.clone() else { return sign_in_first(&address(&text)) };
     let wanted = match Wanted::read(site, &asked, &signed, &text).await {
@@ -573,7 +591,7 @@ async fn show(
     wanted: &Wanted,
     choices: &Choices,
     chosen: &Chosen,
-    raise: Option<Raise>,
+    use_key: Option<UseKey>,
     mistakes: Vec<Mistake>,
 ) -> Response {
     let now = site.sources.now();
@@ -637,12 +655,12 @@ async fn show(
         all_tools: chosen.tools.is_none(),
         read_only: chosen.read_only,
     };
-    let keys = choices.keys.iter().filter_map(|key| {
+    let keys = choices.keys.iter().filter_map(|OwnKey { row, .. }| {
         Some(KeyChoice {
-            id: key.id.to_string(),
-            label: key.label.clone(),
-            allows: said(&key.label, key.permissions.as_ref()?),
-            used: key.last_used_at.map(|at| When::of(at, now)),
+            id: row.id.to_string(),
+            label: row.label.clone(),
+            allows: said(&row.label, row.permissions.as_ref()?),
+            used: row.last_used_at.map(|at| When::of(at, now)),
         })
     });
     let asks = match wanted {
@@ -675,7 +693,7 @@ async fn show(
         keys: keys.collect(),
         key: chosen.key.clone(),
         label: chosen.label.clone(),
-        raise,
+        use_key,
         mistakes,
     };
     with_cookie(page(status, &view, None), cookie)
@@ -709,6 +727,10 @@ pub(crate) async fn decide(State(site): State<Arc<Site>>, request: Request) -> R
         return show(&site, &asked, &signed, &text, &wanted, &choices, &chosen, None, Vec::new()).await;
     }
     let permissions = chosen.permissions(chosen.preset, &choices, wanted.only(&asked).as_deref());
+    if chosen.key.is_none() && reaches_nothing(&permissions) {
+        let mistakes = vec![Mistake::form(s::NOTHING)];
+        return show(&site, &asked, &signed, &text, &wanted, &choices, &chosen, None, mistakes).await;
+    }
     let through = match &chosen.key {
         None if chosen.label.is_empty() => {
             let mistakes = vec![Mistake::on("label", s::NO_LABEL)];
@@ -716,23 +738,25 @@ pub(crate) async fn decide(State(site): State<Arc<Site>>, request: Request) -> R
         }
         None => Through::New { label: chosen.label.clone(), permissions: Box::new(permissions) },
         Some(id) => {
-            let Some((row, own)) =
-                choices.keys.iter().find(|key| key.id.to_string() == *id).and_then(|row| Some((row, row.permissions.as_ref()?)))
-            else {
+            let found = choices.keys.iter().find(|key| key.row.id.to_string() == *id);
+            let Some((OwnKey { row, raisable }, own)) = found.and_then(|key| Some((key, key.row.permissions.as_ref()?))) else {
                 return problem(Kind::NotFound);
             };
-            let more = consents::raised(own, &permissions);
-            let raise = if more == *own {
-                None
-            } else if chosen.raise {
-                Some(Box::new(permissions))
-            } else {
-                let scopes = consents::granted(wanted.scopes(), &more, choices.role);
-                let allowed =
-                    Allowed { who: &row.label, for_whom: &signed.email, permissions: &more, role: choices.role, scopes: &scopes };
-                let allows = permission(&site.tools, &allowed, &choices.instances, site.sources.now());
-                let raise = Raise { key: row.label.clone(), allows };
-                return show(&site, &asked, &signed, &text, &wanted, &choices, &chosen, Some(raise), Vec::new()).await;
+            let more = Some(consents::raised(own, &permissions)).filter(|more| *raisable && more != own);
+            let raise = match (chosen.raise, &more) {
+                (Some(false), _) => None,
+                (Some(true), Some(_)) => Some(Box::new(permissions)),
+                _ => {
+                    let said = |permissions: &Permissions| {
+                        let scopes = consents::granted(wanted.scopes(), permissions, choices.role);
+                        let (who, for_whom) = (row.label.as_str(), signed.email.as_str());
+                        let allowed = Allowed { who, for_whom, permissions, role: choices.role, scopes: &scopes };
+                        permission(&site.tools, &allowed, &choices.instances, site.sources.now())
+                    };
+                    let use_key = UseKey { key: row.label.clone(), allows: said(own), raised: more.as_ref().map(said) };
+                    let mistakes = vec![Mistake::on("use_key", s::USE_KEY_HOW)];
+                    return show(&site, &asked, &signed, &text, &wanted, &choices, &chosen, Some(use_key), mistakes).await;
+                }
             };
             Through::Own { key: row.id, raise }
         }
@@ -748,6 +772,14 @@ pub(crate) async fn decide(State(site): State<Arc<Site>>, request: Request) -> R
         }
         Err(fault) => faulty(&fault),
     }
+}
+
+/// Whether a key with these permissions could not be used at all.
+fn reaches_nothing(permissions: &Permissions) -> bool {
+    let empty = |tools: &ToolRule| matches!(tools, ToolRule::Allow(names) if names.is_empty());
+    permissions.instances == Selection::Only(BTreeSet::new())
+        || permissions.categories == Selection::Only(BTreeSet::new())
+        || empty(&permissions.tools)
 }
 
 pub(crate) async fn refuse_device(site: &Site, asked: &Asked, signed: &Signed, pending: Pending) -> Response {

@@ -14,12 +14,13 @@ use identity::{
         server::{Failed, NoDevice},
     },
 };
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     consent,
     parts::{Mistake, Phrase, When, error},
     routes,
-    site::{Asked, Site, faulty, field, go, page, sign_in_first, with_cookie},
+    site::{Asked, Site, faulty, field, go, hex, page, sign_in_first, with_cookie},
     strings::device as s,
 };
 
@@ -167,7 +168,7 @@ pub(crate) async fn confirm(State(site): State<Arc<Site>>, request: Request) -> 
     };
     let code = field(&form, "request");
     if field(&form, "do") == "mine" {
-        return go(&consent::of_device(code));
+        return go(&consent::of_device(code, &compared(&asked, code)));
     }
     match site.oauth.pending(code, signed.user, asked.visitor.address).await {
         Ok(Ok(pending)) => consent::refuse_device(&site, &asked, &signed, pending).await,
@@ -175,6 +176,18 @@ pub(crate) async fn confirm(State(site): State<Arc<Site>>, request: Request) -> 
         Err(Failed::Fault(fault)) => faulty(&fault),
         Err(_) => again(&site, &asked, code, NoDevice::Unknown),
     }
+}
+
+/// Says that the person of this session compared the code: the consent page is shown, and taken, with that alone, so that a link of
+/// somebody else's does not lead past the comparison.
+pub(crate) fn compared(asked: &Asked, code: &str) -> String {
+    let session = asked.session().unwrap_or_default();
+    hex(&Sha256::new().chain_update(b"ocore device\0").chain_update(session).chain_update([0]).chain_update(code).finalize())
+}
+/// Where the code is compared.
+pub(crate) fn to_compare(code: &str) -> Response {
+    let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("user_code", code).finish();
+    go(&format!("{}?{query}", routes::DEVICE))
 }
 
 async fn posted(site: &Site, request: Request) -> Result<(Asked, Vec<(String, String)>, Signed), Response> {

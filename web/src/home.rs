@@ -36,6 +36,6 @@ pub(crate) async fn show(State(site): State<Arc<Site>>, request: Request) -> Res
     let current = asked.organization().map(|org| org.org);
     let organizations = asked.organizations.iter().map(|org| Organization::of(org, current == Some(org.org))).collect();
     let frame = frame(&site, &asked, &signed, None, None);
-    let url = format!("{}/mcp", asked.visitor.origin);
+    let url = asked.visitor.public.join("/mcp");
     page(StatusCode::OK, &Home { frame, organizations: Some(organizations), url }, None)
 }

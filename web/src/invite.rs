@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use admin::{
     By,
-    invites::{self, Closed, Refused},
+    invites::{self, Accepted, Closed, Joined, Refused},
 };
 use askama::Template;
 use axum::{
@@ -11,19 +11,20 @@ use axum::{
     http::{HeaderValue, StatusCode},
     response::Response,
 };
-use identity::Signed;
+use identity::{NotDone, Signed, password::weak};
 use kernel::ExposeSecret as _;
 
 use crate::{
+    account::mistake,
     organizations::Role,
-    parts::{Mistake, Phrase, When},
+    parts::{Mistake, Phrase, When, error},
     permission::Permission,
     routes,
-    site::{Asked, Site, Visitor, failed, go, page, with_cookie},
+    site::{Asked, Site, Visitor, failed, field, page, session_cookie, with_cookie},
     strings::invite as s,
 };
 
-/// The page of an invite that is still good. Posts `csrf` to `action`.
+/// The page of an invite that is still good. Posts `csrf` to `action`; who is not signed in posts `email` and `new_password` too.
 #[derive(Debug, Template)]
 #[template(path = "invite.html")]
 pub struct Invite {
@@ -47,6 +48,8 @@ pub struct Invite {
     pub you: Option<String>,
     /// The address to sign in and come back, used when nobody is.
     pub sign_in: String,
+    /// What a newcomer typed as the address of a new login.
+    pub email: String,
     /// What is wrong.
     pub mistakes: Vec<Mistake>,
 }
@@ -133,13 +136,14 @@ pub(crate) async fn show(State(site): State<Arc<Site>>, Path(token): Path<String
         Err(response) => return response,
     };
     let token_of = asked.token(&site);
-    shown(&site, asked.signed.as_ref(), token_of, &token, StatusCode::OK, Vec::new()).await
+    shown(&site, asked.signed.as_ref(), token_of, &token, "", StatusCode::OK, Vec::new()).await
 }
 async fn shown(
     site: &Site,
     signed: Option<&Signed>,
     (csrf, cookie): (String, Option<HeaderValue>),
     token: &str,
+    email: &str,
     status: StatusCode,
     mistakes: Vec<Mistake>,
 ) -> Response {
@@ -160,6 +164,7 @@ async fn shown(
         until: When::of(look.expires_at, now),
         you: signed.map(|signed| signed.email.clone()),
         sign_in: sign_in(token),
+        email: email.to_owned(),
         mistakes,
     };
     with_cookie(page(status, &view, None), cookie)
@@ -171,27 +176,67 @@ pub(crate) async fn accept(State(site): State<Arc<Site>>, Path(token): Path<Stri
         Ok(asked) => asked,
         Err(response) => return response,
     };
-    if let Err(response) = asked.form().await {
-        return response;
-    }
-    let Some(signed) = &asked.signed else { return go(&sign_in(&token)) };
+    let sent = match asked.form().await {
+        Ok(sent) => sent,
+        Err(response) => return response,
+    };
+    let Some(signed) = &asked.signed else { return join(&site, &asked, &token, &sent).await };
     match invites::accept(&site.admin, &by(signed, &asked.visitor), &token).await {
-        Ok(Ok(accepted)) => {
-            let view = InviteDone {
-                org: accepted.organization.name,
-                role: accepted.role.into(),
-                label: accepted.label,
-                key: accepted.text.expose_secret().to_owned(),
-                url: format!("{}/mcp", asked.visitor.origin),
-            };
-            page(StatusCode::OK, &view, None)
-        }
+        Ok(Ok(accepted)) => done(&asked, accepted),
         Ok(Err(closed)) => over(closed),
         Err(fault) => {
             tracing::error!(?fault, "an invite could not be accepted");
             let mistakes = vec![Mistake::form(s::FAILED)];
             let token_of = asked.token(&site);
-            shown(&site, Some(signed), token_of, &token, StatusCode::SERVICE_UNAVAILABLE, mistakes).await
+            shown(&site, Some(signed), token_of, &token, "", StatusCode::SERVICE_UNAVAILABLE, mistakes).await
         }
     }
+}
+
+/// Somebody without a login here makes one, and accepts with it.
+async fn join(site: &Site, asked: &Asked, token: &str, sent: &[(String, String)]) -> Response {
+    let (email, password) = (field(sent, "email").trim(), field(sent, "new_password"));
+    let again = async |mistake| {
+        let token_of = asked.token(site);
+        shown(site, None, token_of, token, email, StatusCode::UNPROCESSABLE_ENTITY, vec![mistake]).await
+    };
+    if email.is_empty() {
+        return again(Mistake::on("email", s::NO_EMAIL)).await;
+    }
+    // Hashing is work: only for who holds a link that is good.
+    match invites::look(&site.admin, token, None).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(closed)) => return over(closed),
+        Err(fault) => return failed(&fault),
+    }
+    if let Some(weak) = weak(&password.into(), email) {
+        return again(mistake(NotDone::Weak(weak), "new_password")).await;
+    }
+    let hash = match identity::password::hash(password.into(), &site.sources).await {
+        Ok(hash) => hash,
+        Err(fault) => return failed(&fault),
+    };
+    match invites::join(&site.admin, token, email, &hash, asked.visitor.address).await {
+        Ok(Joined::Accepted(accepted)) => {
+            // The login is made: whoever just chose the password is signed in with it, or does that later.
+            let came = site.people.sign_in(email, password.into(), asked.visitor.address, asked.agent()).await;
+            let cookie = came.ok().and_then(Result::ok).map(|came| session_cookie(&asked.visitor, Some(&came.cookie)));
+            with_cookie(done(asked, accepted), cookie)
+        }
+        Ok(Joined::Closed(closed)) => over(closed),
+        Ok(Joined::Taken) => again(Mistake::on("email", s::TAKEN)).await,
+        Err(kernel::Fault::Refused(why)) => again(Mistake::on("email", format!("{} {}", why.message, why.next))).await,
+        Err(fault) => failed(&fault),
+    }
+}
+
+fn done(asked: &Asked, accepted: Accepted) -> Response {
+    let view = InviteDone {
+        org: accepted.organization.name,
+        role: accepted.role.into(),
+        label: accepted.label,
+        key: accepted.text.expose_secret().to_owned(),
+        url: asked.visitor.public.join("/mcp"),
+    };
+    page(StatusCode::OK, &view, None)
 }

@@ -11,6 +11,7 @@ use axum::{
     http::{HeaderValue, StatusCode},
     response::Response,
 };
+use identity::oauth::resource::PublicUrl;
 use kernel::{Category, ExposeSecret as _, Fault, InviteId, Permissions, Selection, TimeDelta, Timestamp, ToolRule};
 
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     permission::Permission,
     problem::Kind,
     routes,
-    site::{Asked, Site, failed, field, go, page, problem, with_cookie},
+    site::{Asked, Site, failed, field, go, page, problem, with_cookie, with_next},
     strings::invites as s,
 };
 
@@ -152,27 +153,42 @@ impl InviteMade {
 struct Place {
     by: By,
     you: String,
-    /// Where browsers believe to be.
-    origin: String,
+    /// What links begin with.
+    public: PublicUrl,
     /// The form token, and its cookie when the browser is to be given one.
     token: (String, Option<HeaderValue>),
     org: kernel::Organization,
     instances: Vec<kernel::Instance>,
 }
 impl Place {
-    /// In the organization of the slug; without one the first that the person administers.
+    /// In the organization of the slug; without one in that which the browser works in.
     async fn of(site: &Site, asked: Asked, slug: &str) -> Result<Self, Response> {
-        let token = asked.token(site);
+        let (token, chosen) = (asked.token(site), asked.chosen());
         let Asked { visitor, signed, .. } = asked;
         let signed = signed.ok_or_else(sign_in_first)?;
         let by = by(&signed, &visitor);
+        let user = signed.user;
         let administered = invites::organizations(&site.admin, &by).await.map_err(|fault| failed(&fault))?;
-        let org = administered.into_iter().find(|org| slug.is_empty() || *org.slug == *slug);
-        let org = org.ok_or_else(|| problem(Kind::Forbidden))?;
+        let of = if slug.is_empty() { chosen.as_deref() } else { Some(slug) };
+        let found = match of.and_then(|slug| administered.iter().find(|org| *org.slug == *slug)) {
+            Some(found) => found.clone(),
+            None if !slug.is_empty() => return Err(problem(Kind::Forbidden)),
+            None => {
+                // Operators administer every organization; the pages are about those that they are members of.
+                let mine = admin::users::organizations(&site.admin, user).await.map_err(|fault| failed(&fault))?;
+                let mut own = administered.iter().filter(|org| mine.iter().any(|member| member.org == org.id));
+                match (own.next(), own.next()) {
+                    (Some(only), None) => only.clone(),
+                    (None, _) => return Err(problem(Kind::Forbidden)),
+                    _ => return Err(go(&with_next(routes::ORGANIZATIONS, routes::INVITES))),
+                }
+            }
+        };
+        let org = found;
         let rows = admin::instances::list(&site.admin, &by, Some(&*org.slug)).await.map_err(|fault| failed(&fault))?;
         let mut instances: Vec<_> = rows.into_iter().map(|row| row.instance).collect();
         instances.retain(|at| at.state != kernel::InstanceState::Archived);
-        Ok(Self { by, you: signed.email, origin: visitor.origin, token, org, instances })
+        Ok(Self { by, you: signed.email, public: visitor.public, token, org, instances })
     }
     fn frame(&self, notice: Option<Notice>) -> Frame {
         Frame {
@@ -406,7 +422,7 @@ pub(crate) async fn make(State(site): State<Arc<Site>>, request: Request) -> Res
                 label: made.row.label,
                 role: made.row.role.into(),
                 allows: Permission::of((s::WHO, &place.org.name), &permissions, made.row.role, &place.instances, now),
-                link: format!("{}{}", place.origin, invites::path(made.text.expose_secret())),
+                link: place.public.join(&invites::path(made.text.expose_secret())),
                 until: When::of(made.row.expires_at, now),
                 uses: u32::try_from(made.row.max_uses).unwrap_or(0),
             };

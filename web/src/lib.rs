@@ -39,8 +39,8 @@ pub use account::{Account, Linked, Qr, RecoveryCodes, SecondStepOn, SecondStepSe
 pub use askama::Template;
 pub use authorizations::{Authorizations, ClientGrants, Grant};
 pub use consent::{
-    Access, Asks, CategoryChoice, Client, Consent, InstanceChoice, KeyChoice, Preset, PresetChoice, Proof, Raise, Scope,
-    ToolChoice,
+    Access, Asks, CategoryChoice, Client, Consent, InstanceChoice, KeyChoice, Preset, PresetChoice, Proof, Scope, ToolChoice,
+    UseKey,
 };
 pub use device::{Device, DeviceConfirm, DeviceDone, DeviceEnd};
 pub use frame::{Frame, Section};

@@ -1,6 +1,7 @@
 //! A new password without the old one: by a link that the operator made (`ocore user reset-password`). ocore sends no mail.
 use std::sync::Arc;
 
+use admin::By;
 use askama::Template;
 use axum::{
     extract::{Path, Request, State},
@@ -13,7 +14,7 @@ use crate::{
     account::mistake,
     parts::{Mistake, Phrase, error},
     routes,
-    site::{Asked, Site, failed, field, go, page, session_cookie, with_cookie},
+    site::{Asked, Site, failed, field, go, odoo_left, page, session_cookie, with_cookie},
     strings::password_reset as s,
 };
 
@@ -57,7 +58,11 @@ pub(crate) async fn take(State(site): State<Arc<Site>>, Path(link): Path<String>
     let address = asked.visitor.address;
     match site.people.reset_password(&link, field(&sent, "new_password").into(), address).await {
         // All sessions of that person are over; whoever was signed in here was perhaps somebody else, and signs in again.
-        Ok(Ok(())) => {
+        Ok(Ok(user)) => {
+            let who = By::User { id: user.id, email: user.email, operator: user.operator, address };
+            if let Err(response) = odoo_left(&site, user.id, &who).await {
+                return response;
+            }
             let done = go(&format!("{}?done=password", routes::SIGN_IN));
             with_cookie(done, Some(session_cookie(&asked.visitor, None)))
         }

@@ -32,6 +32,8 @@ pub enum Kind {
     NotFound,
     /// 405: this address does not take that method.
     Method,
+    /// 409: it is not as the page showed it.
+    Conflict,
     /// 413: too much was sent.
     TooLarge,
     /// 429: too many tries.
@@ -44,12 +46,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::Stale,
         Self::Forbidden,
         Self::NotFound,
         Self::Method,
+        Self::Conflict,
         Self::TooLarge,
         Self::TooMany,
         Self::Internal,

@@ -14,7 +14,7 @@ use crate::{
     parts::{Notice, Phrase, Tone, When},
     problem::Kind,
     routes,
-    site::{Site, failed, field, frame, go, page, parameter, problem, signed_in},
+    site::{Site, by, failed, field, frame, go, odoo_left, page, parameter, problem, signed_in},
     strings::sessions as s,
 };
 
@@ -121,17 +121,20 @@ pub(crate) async fn revoke(State(site): State<Arc<Site>>, request: Request) -> R
         Ok(sent) => sent,
         Err(response) => return response,
     };
-    let address = asked.visitor.address;
+    let (address, who) = (asked.visitor.address, by(&asked, &signed));
     if field(&sent, "others") == "yes" {
         return match site.people.end_other_sessions(&signed, address).await {
-            Ok(_) => go(&format!("{}?done=others", routes::SESSIONS)),
+            Ok(_) => odoo_left(&site, signed.user, &who)
+                .await
+                .err()
+                .unwrap_or_else(|| go(&format!("{}?done=others", routes::SESSIONS))),
             Err(fault) => failed(&fault),
         };
     }
     let Ok(id) = field(&sent, "id").parse() else { return problem(Kind::Malformed) };
     match site.people.end_session(&signed, id, address).await {
         // One that had ended is as its person wants it.
-        Ok(_) => go(&format!("{}?done=one", routes::SESSIONS)),
+        Ok(_) => odoo_left(&site, signed.user, &who).await.err().unwrap_or_else(|| go(&format!("{}?done=one", routes::SESSIONS))),
         Err(fault) => failed(&fault),
     }
 }

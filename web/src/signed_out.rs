@@ -10,7 +10,7 @@ use axum::{
 
 use crate::{
     routes,
-    site::{Asked, Site, failed, page, session_cookie, with_cookie},
+    site::{Asked, Site, by, failed, page, session_cookie, with_cookie},
     strings::signed_out as s,
 };
 
@@ -57,7 +57,7 @@ pub(crate) async fn take(State(site): State<Arc<Site>>, request: Request) -> Res
         }
         // Whoever signs out leaves no Odoo open behind either. The session is over in any case.
         if let Some(visits) = &site.visits
-            && let Err(fault) = visits.leave_all(signed, asked.visitor.address).await
+            && let Err(fault) = visits.leave_all(signed.user, &by(&asked, signed)).await
         {
             return failed(&fault);
         }

@@ -5,6 +5,7 @@
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use admin::{Admin, By, impersonations::Visits, set_up::SetUp, users::Membership};
@@ -14,6 +15,7 @@ use axum::{
     body::{Body, to_bytes},
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::{Next, from_fn},
     response::Response,
     routing::{any, get, post},
 };
@@ -21,9 +23,10 @@ use identity::{
     Keys, People, Signed,
     oauth::{resource::PublicUrl, server::Server},
 };
-use kernel::{ExposeSecret as _, Fault, Role, SecretString, Sources};
+use kernel::{Code, ExposeSecret as _, Fault, Role, SecretString, Sources, UserId};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::time::timeout;
 
 use crate::{
     account, assets, authorizations, consent, device,
@@ -39,8 +42,10 @@ use crate::{
 
 /// The most bytes of a form.
 const FORM: usize = 64 * 1024;
+/// How long a form may take to arrive.
+const SLOWEST: Duration = Duration::from_secs(10);
 /// The longest address of this site that is gone on to, in bytes: OAuth's hold whole addresses themselves.
-const LONGEST_PATH: usize = 6_000;
+pub(crate) const LONGEST_PATH: usize = 6_000;
 /// The names of the cookies, without `__Host-`. They begin with what [`admin::impersonations::COOKIES`] keeps from Odoo.
 const SESSION: &str = "ocore-session";
 const VISITOR: &str = "ocore-visitor";
@@ -99,6 +104,8 @@ pub fn router(site: &Arc<Site>) -> Router {
         .route(routes::ACCOUNT_UNLINK, post(openid::take_away))
         .route("/impersonate/{link}", get(impersonate::show).post(impersonate::open))
         .route(routes::AUTHORIZE, get(consent::authorize))
+        // Clients that guess the folder of the other endpoints.
+        .route("/oauth/authorize", get(consent::authorize))
         .route(routes::CONSENT, get(consent::device).post(consent::decide))
         .route(routes::DEVICE, get(device::show).post(device::look_up))
         .route(routes::DEVICE_CONFIRM, post(device::confirm))
@@ -111,7 +118,29 @@ pub fn router(site: &Arc<Site>) -> Router {
         .route(routes::INVITES_VOUCH, post(invites::vouch))
         .route("/static/{name}", get(asset))
         .fallback(any(nothing))
+        .layer(from_fn(apart))
         .with_state(Arc::clone(site))
+}
+
+/// Pages of the account share no group of windows with other sites, which could else tell what happens in them. Those that an
+/// authorization passes must: clients that open them in a window of its own wait for that window (`popup.closed`) and hear from it.
+async fn apart(request: Request, next: Next) -> Response {
+    const SHARED: [&str; 7] = [
+        routes::AUTHORIZE,
+        "/oauth/authorize",
+        routes::CONSENT,
+        routes::SIGN_IN,
+        routes::SIGN_IN_CODE,
+        routes::ORGANIZATIONS,
+        routes::OPENID,
+    ];
+    let path = request.uri().path();
+    let shared = SHARED.contains(&path) || path.starts_with("/openid/");
+    let mut response = next.run(request).await;
+    if !shared {
+        set(response.headers_mut(), HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    }
+    response
 }
 
 async fn asset(request: Request) -> Response {
@@ -162,11 +191,15 @@ impl Asked {
     }
     /// The organization that the browser works in: the one that was chosen, or the only one. None when it is still to be chosen.
     pub(crate) fn organization(&self) -> Option<&Membership> {
-        let chosen = cookie(&self.headers, ORG, self.visitor.secure());
+        let chosen = self.chosen();
         match self.organizations.as_slice() {
             [only] => Some(only),
             several => several.iter().find(|one| chosen.as_deref() == Some(one.slug.as_str())),
         }
+    }
+    /// The slug of the organization that the browser chose, whether or not it is there.
+    pub(crate) fn chosen(&self) -> Option<String> {
+        cookie(&self.headers, ORG, self.visitor.secure())
     }
     /// What the browser says it is.
     pub(crate) fn agent(&self) -> &str {
@@ -190,7 +223,9 @@ impl Asked {
             return Err(problem(Kind::Stale));
         }
         let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
-        let bytes = to_bytes(body, FORM).await.map_err(|_| problem(Kind::TooLarge))?;
+        // Whoever sends slowly holds a connection and nothing else.
+        let Ok(read) = timeout(SLOWEST, to_bytes(body, FORM)).await else { return Err(problem(Kind::Malformed)) };
+        let bytes = read.map_err(|_| problem(Kind::TooLarge))?;
         let form: Vec<(String, String)> = url::form_urlencoded::parse(&bytes).into_owned().collect();
         let secure = self.visitor.secure();
         let given = field(&form, "csrf");
@@ -205,17 +240,30 @@ impl Asked {
 pub(crate) fn by(asked: &Asked, signed: &Signed) -> By {
     By::User { id: signed.user, email: signed.email.clone(), operator: signed.operator, address: asked.visitor.address }
 }
-/// A refusal as a page of its own.
+/// A refusal as a page of its own, under the heading of its kind.
 pub(crate) fn refused(why: &kernel::Refusal) -> Response {
-    let mut view = Problem::new(Kind::Forbidden, "");
+    let kind = match why.code {
+        Code::NotFound => Kind::NotFound,
+        Code::Conflict => Kind::Conflict,
+        Code::InvalidArgument => Kind::Malformed,
+        _ => Kind::Forbidden,
+    };
+    let mut view = Problem::new(kind, "");
     (view.why, view.next) = (why.message.to_string(), why.next.to_string());
-    page(StatusCode::FORBIDDEN, &view, None)
+    page(StatusCode::from_u16(view.status).unwrap_or(StatusCode::FORBIDDEN), &view, None)
 }
 /// What administration could not do: the caller's doing or ours.
 pub(crate) fn faulty(fault: &Fault) -> Response {
     match fault {
         Fault::Refused(why) => refused(why),
         other => failed(other),
+    }
+}
+/// Ends what the ended sessions of a person opened in Odoo.
+pub(crate) async fn odoo_left(site: &Site, user: UserId, by: &By) -> Result<(), Response> {
+    match &site.visits {
+        Some(visits) => visits.leave_all(user, by).await.map_err(|fault| failed(&fault)),
+        None => Ok(()),
     }
 }
 /// A request of somebody who is signed in; everybody else is sent to sign in, and comes back to a page that can be come back to.
@@ -336,7 +384,6 @@ pub(crate) fn page(status: StatusCode, page: &impl Template, leads_to: Option<&s
     // With no-referrer browsers would post forms with the origin "null".
     set(headers, header::REFERRER_POLICY, "same-origin");
     set(headers, header::CACHE_CONTROL, "no-store");
-    set(headers, HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     response
 }
 fn plain(status: StatusCode) -> Response {

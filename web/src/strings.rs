@@ -314,6 +314,14 @@ pub mod problem {
                     next: "Go back and use the links and buttons of the page.",
                 },
             ),
+            Kind::Conflict => (
+                409,
+                &Words {
+                    what: "This is not as it was",
+                    why: "Somebody, perhaps you in another window, was quicker. Nothing was done.",
+                    next: "Go back, load the page again, and look at how it stands now.",
+                },
+            ),
             Kind::TooLarge => (
                 413,
                 &Words {
@@ -605,7 +613,7 @@ pub mod consent {
     pub const WHO: &str = "Who asks";
     pub const PROOF_HOST: &str = "described by {}";
     pub const PROOF_SELF: &str = "It gave itself this name; ocore cannot check it";
-    pub const PROOF_OWN: &str = "ocore's own command line";
+    pub const PROOF_OWN: &str = "says that it is ocore's command line; anybody can run it";
     pub const GOES_TO: &str = "Answer goes to";
     pub const GOES_LOOPBACK: &str = "a program on this computer ({})";
     pub const ASKED_FROM: &str = "Asked from";
@@ -645,7 +653,7 @@ pub mod consent {
     pub const AUTO_CONTEXT_HINT: &str =
         "Short notes from your organization's knowledge are given to it at the start of each session.";
     pub const KEY: &str = "Key";
-    pub const KEY_HINT: &str = "Everything it does is recorded under a key. Revoking the key stops it.";
+    pub const KEY_HINT: &str = "Everything it does is recorded under a key. Revoking the key stops it. What is chosen above is for a new key; one of yours may do what it may do now.";
     pub const KEY_NEW: &str = "Make a new key";
     pub const KEY_LABEL: &str = "Name of the new key";
     pub const KEY_LABEL_HINT: &str = "So that you know it again in the audit log.";
@@ -653,9 +661,9 @@ pub mod consent {
     pub const KEY_MAY: &str = "What it may do";
     pub const KEY_USED: &str = "Last used";
     pub const KEY_UNUSED: &str = "Never used";
-    pub const RAISE_TITLE: &str = "This gives your key {} more than it has now";
-    pub const RAISE_SAYS: &str = "Everything that uses this key, not only {}, will then be able to do this:";
-    pub const RAISE: &str = "Yes, give this key more";
+    pub const USE_KEY_TITLE: &str = "How is your key {} to be used?";
+    pub const AS_IT_IS: &str = "As it is: {} may do what the key may do, whatever is chosen above";
+    pub const RAISED: &str = "With more: the key may also do what is chosen above, for everything that uses it";
     pub const ALLOW: &str = "Allow {}";
     pub const DENY: &str = "Deny";
 
@@ -672,6 +680,7 @@ pub mod consent {
     pub const NO_ORG_NEXT: &str = "Ask an administrator of an organization for an invite.";
     pub const NO_INSTANCE_NEXT: &str = "Compare the address that you gave the app, or ask an administrator of the organization.";
 
+    pub const TOO_LONG: &str = "The app sent a request that is too long.";
     /// The app asked for one instance, which is not there.
     pub fn no_instance(slug: &str, org: &str) -> String {
         format!("The app asks for the instance {slug}, and {org} has none of that name.")
@@ -679,8 +688,6 @@ pub mod consent {
 
     /// Why a preset is barred.
     pub const BARRED_VIEWER: &str = "Your role, viewer, only reads.";
-    /// Why a preset is barred.
-    pub const BARRED_SCOPE: &str = "It asked for less than this.";
     /// Why a category is barred.
     pub const BARRED_CATEGORY: &str = "Your role does not have it.";
     /// Why a category is barred.
@@ -690,12 +697,8 @@ pub mod consent {
     /// On the form: nothing is ticked.
     pub const NOTHING: &str =
         "Nothing is ticked, so it could not do anything. Tick at least one instance and one category, or deny.";
-    /// On `raise`.
-    pub const NOT_RAISED: &str = "The key cannot do all of this yet. Tick that it may, make a new key, or choose less.";
-    /// On the form.
-    pub const BEYOND: &str = "This is more than your own role allows. Choose less, or ask an administrator.";
-    /// On the form.
-    pub const STALE: &str = "Your instances or your role changed while this page was open. Look at the choice again.";
+    /// On `use_key`.
+    pub const USE_KEY_HOW: &str = "Say how your key is to be used, then allow again.";
 }
 
 /// On to another site.
@@ -805,14 +808,23 @@ pub mod invite {
     pub const ACCEPT: &str = "Join {}";
     pub const ACCEPT_KEY: &str = "Make my key";
     pub const SIGN_IN: &str = "Sign in to accept";
-    pub const SIGN_IN_SAYS: &str = "You need an account here to accept. Nothing happens before you do.";
+    pub const SIGN_IN_SAYS: &str = "You have an account here already?";
+    pub const NEW: &str = "New here? Make your account and join";
+    pub const EMAIL: &str = "Your e-mail";
+    pub const EMAIL_HINT: &str = "You sign in with it.";
+    pub const PASSWORD: &str = "A new password";
+    pub const PASSWORD_HINT: &str = "At least 12 characters. Three or four words that do not belong together are good.";
+    /// On `email`.
+    pub const NO_EMAIL: &str = "Enter your e-mail address: you sign in with it.";
+    /// On `email`.
+    pub const TAKEN: &str = "There is an account with this address. Sign in with it to accept.";
     pub const NOT_YOU: &str = "Do not know {}? Close this page; nothing happens.";
 
     pub const DONE: &str = "You are in {}";
     pub const DONE_LEAD: &str = "Your role is {}. This is your key: copy it now, it is shown only this once.";
     pub const KEY: &str = "Key {}";
     pub const URL: &str = "Address for assistants";
-    pub const DONE_NEXT: &str = "Put the key into your assistant or program as its API key or bearer token, with the address. Lost it? Make another under API keys; this one can be revoked there.";
+    pub const DONE_NEXT: &str = "Put the key into your assistant or program as its API key or bearer token, with the address. Lost it? Ask who invited you for another invite, and to revoke this key.";
 
     /// On the form.
     pub const FAILED: &str = "The invite could not be accepted just now. Nothing happened; try again in a moment.";
@@ -948,6 +960,7 @@ pub mod authorizations {
     pub const CLAUDE_CODE: &str = "For Claude Code, in a terminal";
     pub const ORG: &str = "Organization";
     pub const KEY: &str = "Key";
+    pub const LEFT: &str = "You are no longer in {}, so it may do nothing there.";
     pub const KEY_GOES: &str = "made for it, goes with it";
     pub const KEY_STAYS: &str = "your own, stays";
     pub const SINCE: &str = "Allowed";

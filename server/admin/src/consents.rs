@@ -15,7 +15,7 @@ use kernel::{
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use store::{
-    Tx, instances, keys,
+    Tx, credentials, instances, keys,
     oauth::{
         RevokedWhy, devices,
         grants::{self, NewGrant},
@@ -42,6 +42,8 @@ const STRONG_TOOLS: [&str; 10] = [
     "uninstall_module",
     "upgrade_module",
 ];
+/// The prefix, as lists show it, of keys that consents make.
+const OF_CONSENT: &str = "oauth";
 /// How many keys that still work consents may have made for one person in one organization.
 const MOST: usize = 200;
 
@@ -52,13 +54,14 @@ pub enum Preset {
     Read,
     /// Reads and changes them.
     Standard,
-    /// All that the person may do.
+    /// All that the person may do with what is there now.
     Full,
 }
 impl Preset {
-    /// Instances are those of now: later ones only where the person ticks that.
+    /// Instances and categories are those of now: later ones only where the person ticks that.
     pub fn permissions(self, instances: Selection<InstanceId>, auto_context: bool) -> Permissions {
-        let all = Permissions { instances, auto_context, ..Permissions::all() };
+        let categories = Selection::Only(Category::ALL.iter().copied().collect());
+        let all = Permissions { instances, categories, auto_context, ..Permissions::all() };
         if self == Self::Full {
             return all;
         }
@@ -109,8 +112,16 @@ pub struct Choices {
     pub org: Organization,
     pub role: Role,
     pub instances: Vec<kernel::Instance>,
-    /// The person's own keys that work.
-    pub keys: Vec<keys::KeyRow>,
+    /// The person's own keys that work, without those that consents made: they end with theirs.
+    pub keys: Vec<OwnKey>,
+}
+
+/// A key that the person can have a client act by.
+#[derive(Debug)]
+pub struct OwnKey {
+    pub row: keys::KeyRow,
+    /// Whether the person may give it more than it has.
+    pub raisable: bool,
 }
 
 /// # Errors
@@ -121,9 +132,23 @@ pub async fn choices(admin: &Admin, by: &By, org: &str) -> Result<Choices> {
     let now = admin.sources.now();
     let instances = instances::list(&mut tx, org.id).await?.into_iter().map(|row| row.instance);
     let instances = instances.filter(|i| i.state != kernel::InstanceState::Archived).collect();
-    let mut keys = keys::list(&mut tx, org.id).await?;
-    keys.retain(|key| usable(key, user, now));
+    let mut keys = Vec::new();
+    for row in keys::list(&mut tx, org.id).await?.into_iter().filter(|key| usable(key, user, now) && !of_consent(key)) {
+        keys.push(OwnKey { raisable: raisable(&mut tx, &row, user, role).await?, row });
+    }
     Ok(Choices { org, role, instances, keys })
+}
+
+/// Whether a person may give a key more. Its limits are the person's own to lift where the person made it or administers the
+/// organization; a key with model rules, or with an Odoo login of its own, was made narrow for a reason that a consent does not know.
+async fn raisable(tx: &mut Tx, key: &keys::KeyRow, user: UserId, role: Role) -> Result<bool> {
+    let own = key.created_by == Some(user) || role >= Role::Admin;
+    let plain = key.permissions.as_ref().is_some_and(|permissions| !permissions.restricted());
+    Ok(own && plain && credentials::own(&mut *tx, key.org, key.id).await?.is_empty())
+}
+/// Whether a consent made the key: nobody knows its text.
+fn of_consent(key: &keys::KeyRow) -> bool {
+    key.prefix == OF_CONSENT
 }
 
 fn usable(key: &keys::KeyRow, user: UserId, now: kernel::Timestamp) -> bool {
@@ -173,11 +198,16 @@ pub async fn allow(
             (key, true, permissions.as_ref().clone())
         }
         Through::Own { key, raise } => {
-            let row = keys::find(&mut tx, org.id, *key).await?.filter(|row| usable(row, user, now));
+            let row = keys::find(&mut tx, org.id, *key).await?.filter(|row| usable(row, user, now) && !of_consent(row));
             let row =
                 row.ok_or_else(|| teach::hidden("API key", &key.to_string()).next("Choose one of your own, or a new one."))?;
             let mut permissions = row.permissions.clone().unwrap_or_else(Permissions::nothing);
             if let Some(more) = raise {
+                if !raisable(&mut tx, &row, user, role).await? {
+                    return Err(refusal(Code::PermissionDenied, format!("The key {} is not yours to give more.", row.label))
+                        .next("Use it as it is, make a new key, or ask an administrator of the organization.")
+                        .into());
+                }
                 permissions = raised(&permissions, more);
                 keys::set_permissions(&mut tx, org.id, row.id, &permissions, now).await?;
                 let detail = json!({ "permissions": permissions });
@@ -251,9 +281,9 @@ async fn make(
 ) -> Result<KeyId> {
     let label = title("The label of a key", label, 100)?;
     let now = admin.sources.now();
-    let live = keys::list(&mut *tx, org.id).await?.into_iter().filter(|key| usable(key, user, now)).count();
+    let live = keys::list(&mut *tx, org.id).await?.into_iter().filter(|key| usable(key, user, now) && of_consent(key)).count();
     if live >= MOST {
-        return Err(refusal(Code::Conflict, format!("You have {MOST} keys here that still work, which is the most."))
+        return Err(refusal(Code::Conflict, format!("You have {MOST} authorizations here, which is the most."))
             .next("Revoke authorizations that you no longer use.")
             .into());
     }
@@ -274,7 +304,7 @@ async fn make(
         owner: Some(user),
         role,
         label: label.clone(),
-        prefix: "oauth".to_owned(),
+        prefix: OF_CONSENT.to_owned(),
         hash: Sha256::digest(text).into(),
         permissions: permissions.clone(),
         expires_at: None,
@@ -323,8 +353,10 @@ fn both_tools(a: &ToolRule, b: &ToolRule) -> ToolRule {
 pub struct Authorized {
     pub grant: GrantRow,
     pub org: Organization,
-    pub role: Role,
+    /// None where the person is no member any more: then it opens nothing.
+    pub role: Option<Role>,
     pub key: keys::KeyRow,
+    /// Of a member.
     pub instances: Vec<kernel::Instance>,
 }
 
@@ -340,8 +372,11 @@ pub async fn list(admin: &Admin, by: &By) -> Result<Vec<Authorized>> {
             continue;
         };
         let org = org.organization;
-        let role = users::role(&mut tx, org.id, user).await?.unwrap_or(Role::Viewer);
-        let instances = instances::list(&mut tx, org.id).await?.into_iter().map(|row| row.instance).collect();
+        let role = users::role(&mut tx, org.id, user).await?;
+        let instances = match role {
+            Some(_) => instances::list(&mut tx, org.id).await?.into_iter().map(|row| row.instance).collect(),
+            None => Vec::new(),
+        };
         found.push(Authorized { grant, org, role, key, instances });
     }
     Ok(found)
@@ -357,6 +392,16 @@ pub async fn list_org(admin: &Admin, by: &By, org: &str) -> Result<Vec<(GrantRow
         found.push((grant, user));
     }
     Ok(found)
+}
+
+/// Takes all of a person's in one organization back: who leaves it lends nothing there, also when they join again.
+pub(crate) async fn left(admin: &Admin, tx: &mut Tx, by: &By, org: OrgId, user: UserId) -> Result<()> {
+    for grant in grants::of_user(&mut *tx, user).await?.into_iter().filter(|grant| grant.org == org) {
+        if grants::revoke(tx, grant.id, RevokedWhy::Admin, admin.sources.now()).await? {
+            ended(admin, tx, by, org, grant.id, &grant.client).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes one back: one's own, or as an administrator of its organization.
@@ -411,7 +456,8 @@ mod tests {
             // Categories of later versions are for later consents.
             assert!(!given.categories.is_all());
         }
-        assert_eq!(Preset::Full.permissions(all(), true), Permissions { auto_context: true, ..Permissions::all() });
+        let full = Preset::Full.permissions(all(), true);
+        assert!(!full.categories.is_all() && Category::ALL.iter().all(|c| full.categories.contains(c)) && full.auto_context);
     }
 
     #[test]

@@ -11,12 +11,13 @@ use futures_util::{StreamExt as _, stream};
 use identity::{Keys, Signed};
 use kernel::{
     Code, ExposeSecret as _, Facts, ImpersonationId, Instance, Refusal, Role, SecretString, SessionId, TimeDelta, Timestamp,
-    policy, refusal, time_text,
+    UserId, policy, refusal, time_text,
 };
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{
+    Tx,
     audit_log::{self, Target, Who},
     impersonations::{self, Impersonation},
     registry::Registry,
@@ -402,13 +403,12 @@ impl Visits {
         self.end(&visit.of, "signed out", by.as_ref()).await.map(drop)
     }
 
-    /// A person has signed out of ocore: what that browser opened must not stay open behind it. Tries all of them.
-    pub async fn leave_all(&self, signed: &Signed, address: IpAddr) -> Result<()> {
-        let by = person(signed, address);
-        let open = impersonations::of_user(&self.admin.db, signed.user).await?;
+    /// Sessions of a person have ended, by signing out or otherwise: what they opened must not stay open behind them. Tries all of them.
+    pub async fn leave_all(&self, user: UserId, by: &By) -> Result<()> {
+        let open = impersonations::of_user(&self.admin.db, user).await?;
         let mut failed = None;
         for of in open {
-            failed = failed.or(self.end(&of, "its person signed out of ocore", Some(&by)).await.err());
+            failed = failed.or(self.end(&of, "its person's session of ocore ended", Some(by)).await.err());
         }
         failed.map_or(Ok(()), Err)
     }
@@ -430,6 +430,18 @@ impl Visits {
         audit_log::write(&mut tx, who, Some(of.org), action, &about(of), detail, &self.admin.sources).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// Ends all open visits of a person whose sessions an operator ended. Odoo's own sessions end by themselves: nobody has their cookie.
+pub(crate) async fn end_all(admin: &Admin, tx: &mut Tx, by: &By, user: UserId) -> Result<()> {
+    for of in impersonations::of_user(&mut *tx, user).await? {
+        let why = "an operator ended its person's sessions";
+        if impersonations::end(tx, &admin.vault, of.id, why, admin.sources.now()).await?.is_some() {
+            let detail = json!({ "odoo_user": &of.odoo_login, "why": why });
+            admin.log(tx, by, Some(of.org), "impersonation.end", about(&of), &detail).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The path at an instance's host name at which a visit begins; the text of [`Visits::open`] follows.

@@ -2,6 +2,8 @@
 //!
 //! The rules stand in [`identity::invite`]; here they meet the store. Somebody of the organization always vouches for an invite: what it
 //! gives never exceeds what that person may do, and who may not invite any more cannot let anybody in nor keep its keys alive.
+use std::net::IpAddr;
+
 use identity::{
     invite::{self, INVITES, Invite, Offer, Power},
     oauth::opaque::{self, Kind},
@@ -13,7 +15,7 @@ use kernel::{
 };
 use serde_json::json;
 use store::{
-    Tx, instances as instance_rows,
+    StoreError, Tx, instances as instance_rows,
     invites::{self, Taken},
     keys as key_rows, orgs as org_rows,
     users::{self as user_rows, UserRow},
@@ -237,28 +239,73 @@ pub struct Accepted {
 /// Lets the signed-in user in: the use is counted, the user joins unless there already, a key is made. All of it or nothing; of more at once
 /// than the invite has uses left, the rest are refused.
 pub async fn accept(admin: &Admin, by: &By, text: &str) -> Result<std::result::Result<Accepted, Closed>> {
+    let mut tx = admin.begin().await?;
+    let accepted = accept_in(admin, &mut tx, by, text).await?;
+    if accepted.is_ok() {
+        tx.commit().await?;
+    }
+    Ok(accepted)
+}
+
+/// What came of somebody new accepting.
+#[derive(Debug)]
+pub enum Joined {
+    Accepted(Accepted),
+    Closed(Closed),
+    /// There is a login with this address: its person signs in.
+    Taken,
+}
+
+/// Lets somebody in who has no login yet: it is made with the address and the password, in one with the rest. The address is as the person
+/// typed it; whoever has an invite could be anybody, and the inviter sees who came.
+pub async fn join(admin: &Admin, text: &str, address: &str, password_hash: &str, from: IpAddr) -> Result<Joined> {
+    let address = users::email(address)?;
+    let mut tx = admin.begin().await?;
+    let now = admin.sources.now();
+    // Only who holds a good link learns whether there is such a login.
+    let Opened { row, .. } = match open(&mut tx, text, None, now).await? {
+        Ok(opened) => opened,
+        Err(closed) => return Ok(Joined::Closed(closed)),
+    };
+    let user = match user_rows::create(&mut tx, address, Some(password_hash), false, &admin.sources).await {
+        Ok(user) => user,
+        Err(StoreError::Unique { .. }) => return Ok(Joined::Taken),
+        Err(error) => return Err(error.into()),
+    };
+    let by = By::User { id: user, email: address.to_owned(), operator: false, address: from };
+    let detail = json!({ "invite": row.id.to_string() });
+    admin.log(&mut tx, &by, Some(row.org), "user.create", target("user", user, address), &detail).await?;
+    Ok(match accept_in(admin, &mut tx, &by, text).await? {
+        Ok(accepted) => {
+            tx.commit().await?;
+            Joined::Accepted(accepted)
+        }
+        Err(closed) => Joined::Closed(closed),
+    })
+}
+
+async fn accept_in(admin: &Admin, tx: &mut Tx, by: &By, text: &str) -> Result<std::result::Result<Accepted, Closed>> {
     let Some(user) = by.user() else {
         return Err(refusal(Code::InvalidArgument, "Nobody is signed in who could accept an invite.")
             .next("Open the link in a browser and sign in.")
             .into());
     };
-    let mut tx = admin.begin().await?;
     let now = admin.sources.now();
-    let Opened { row, organization, member, accepted } = match open(&mut tx, text, Some(user), now).await? {
+    let Opened { row, organization, member, accepted } = match open(&mut *tx, text, Some(user), now).await? {
         Ok(opened) => opened,
         Err(closed) => return Ok(Err(closed)),
     };
     let closed = |why| Ok(Err(Closed::Refused { why, org: organization.name.clone() }));
-    if !user_rows::find(&mut tx, user).await?.is_some_and(|user| user.active) {
+    if !user_rows::find(&mut *tx, user).await?.is_some_and(|user| user.active) {
         return Err(refusal(Code::PermissionDenied, "You have been disabled.").next("Ask the operator.").into());
     }
-    match invites::take(&mut tx, row.id, user, now).await? {
+    match invites::take(&mut *tx, row.id, user, now).await? {
         Taken::Yes => {}
         Taken::Before => return closed(Refused::AcceptedBefore),
         Taken::Over => return closed(Refused::UsedUp),
     }
     if let Some(role) = accepted.joins_as {
-        user_rows::set_role(&mut tx, organization.id, user, role, now).await?;
+        user_rows::set_role(&mut *tx, organization.id, user, role, now).await?;
     }
     let token::NewKey { text, prefix, hash } = token::new(&admin.sources);
     let key = key_rows::NewKey {
@@ -272,19 +319,18 @@ pub async fn accept(admin: &Admin, by: &By, text: &str) -> Result<std::result::R
         expires_at: None,
         invite: Some(row.id),
     };
-    let id = key_rows::create_by(&mut tx, Some(user), &key, &admin.sources).await?;
+    let id = key_rows::create_by(&mut *tx, Some(user), &key, &admin.sources).await?;
 
     let org = Some(organization.id);
     let email = by.who().name;
     let detail = json!({ "used": row.used + 1, "uses": row.max_uses, "made": id.to_string(), "joined": accepted.joins_as });
-    admin.log(&mut tx, by, org, "invite.accept", target("invite", row.id, &row.label), &detail).await?;
+    admin.log(&mut *tx, by, org, "invite.accept", target("invite", row.id, &row.label), &detail).await?;
     if let Some(role) = accepted.joins_as {
         let detail = json!({ "role": { "old": null, "new": role }, "invite": row.id.to_string() });
-        admin.log(&mut tx, by, org, "member.role", target("user", user, &email), &detail).await?;
+        admin.log(&mut *tx, by, org, "member.role", target("user", user, &email), &detail).await?;
     }
     let detail = json!({ "role": key.role, "owner": email, "permissions": key.permissions, "invite": row.id.to_string() });
-    admin.log(&mut tx, by, org, "api_key.create", target("api_key", id, &row.label), &detail).await?;
-    tx.commit().await?;
+    admin.log(&mut *tx, by, org, "api_key.create", target("api_key", id, &row.label), &detail).await?;
     let role = accepted.joins_as.or(member).unwrap_or(accepted.key_role);
     Ok(Ok(Accepted { organization, role, key: id, label: row.label, text }))
 }

@@ -7,7 +7,7 @@ use store::{Tx, password_resets, second_factor, users, web_sessions};
 pub use store::users::{Member, Membership, UserRow};
 
 use crate::{
-    Admin, By, orgs, taken, target,
+    Admin, By, consents, impersonations, orgs, taken, target,
     teach::{self, Checked},
 };
 
@@ -99,6 +99,9 @@ pub async fn update(admin: &Admin, by: &By, address: &str, change: &UserUpdate) 
     }
     if change.end_sessions {
         happened.push(("sessions_ended", web_sessions::end_all(&mut tx, old.id).await?.into()));
+    }
+    if change.end_sessions || change.password_hash.is_some() || change.active == Some(false) {
+        impersonations::end_all(admin, &mut tx, by, old.id).await?;
     }
     if let Some(map) = detail.as_object_mut() {
         map.extend(happened.into_iter().map(|(name, value)| (name.to_owned(), value)));
@@ -211,6 +214,7 @@ pub async fn remove_member(admin: &Admin, by: &By, org: &str, address: &str) -> 
         another_owner(&mut tx, org.id).await?;
     }
     users::remove_member(&mut tx, org.id, user.id, admin.sources.now()).await?;
+    consents::left(admin, &mut tx, by, org.id, user.id).await?;
     admin
         .log(&mut tx, by, Some(org.id), "member.remove", target("user", user.id, &user.email), &json!({ "role": { "old": old } }))
         .await?;

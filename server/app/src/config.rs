@@ -69,7 +69,7 @@ macro_rules! keys {
 keys! {
     data: Text = "", "\"/var/lib/ocore\"", "The folder of the store, its key and nothing else. Default: `/var/lib/ocore` for root, else `$XDG_DATA_HOME/ocore` or `~/.local/share/ocore`. Made with mode 0700 when it is missing.";
     listen: Text = "\"127.0.0.1:8321\"", "", "Address and port of the HTTP server. Port 0 takes a free one, which is printed.";
-    public_url: Text = "", "\"https://ocore.example.com\"", "The URL that clients use, without `/mcp`. It alone makes links and the Host and Origin that are answered; without it only loopback names are. Set it when a reverse proxy stands before ocore.";
+    public_url: Text = "", "\"https://ocore.example.com\"", "The URL that clients use, without `/mcp` or another path. It alone makes links and the Host and Origin that are answered; without it only loopback names are. Set it when a reverse proxy stands before ocore.";
     proxy_domain: Text = "", "\"odoo.example.net\"", "Domain below which instances have host names of their own (`{slug}.odoo.example.net`), for visits as an Odoo user. It needs `public_url`, a DNS record for `*` that leads here, and must be no part of ocore's own host name; another registered domain is best.";
     database_url: Text secret true = "", "\"postgres://ocore@db.internal/ocore\"", "Where the store is: `sqlite:///path/ocore.db` or `postgres://user@host/database`. Default: `ocore.db` in the data folder. As an argument it must not hold a password.";
     database_url_file: Text = "", "\"/run/secrets/ocore-database-url\"", "A file that holds `database_url`, for addresses with a password.";
@@ -585,7 +585,7 @@ fn key_in(path: &Path) -> Result<SecretString> {
 fn public_url(text: &str) -> Result<Url> {
     let wrong = || {
         Failure::config(format!("public_url is \"{text}\"."))
-            .next("Write what clients use, without /mcp: https://ocore.example.com.")
+            .next("Write what clients use, without /mcp or another path: https://ocore.example.com.")
     };
     let url: Url = text.parse().map_err(|_| wrong())?;
     let origin = matches!(url.scheme(), "http" | "https")
@@ -593,7 +593,9 @@ fn public_url(text: &str) -> Result<Url> {
         && url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
-        && url.fragment().is_none();
+        && url.fragment().is_none()
+        // The pages' own links have none.
+        && url.path() == "/";
     if origin { Ok(url) } else { Err(wrong()) }
 }
 
@@ -824,6 +826,7 @@ mod tests {
             "public_url = \"https://ocore.example.com\"\nproxy_domain = \"x.ocore.example.com\"",
             "public_url = \"https://ocore.example.com\"\nproxy_domain = \"https://odoo.example.net\"",
             "public_url = \"https://ocore.example.com\"\nproxy_domain = \"192.0.2.1\"",
+            "public_url = \"https://example.com/ocore\"",
             "public_url = \"https://example.com/ocore\"\nproxy_domain = \"odoo.example.net\"",
             "backup_limit_megabytes = 0",
             "database_url = \"mysql://x\"",

@@ -277,6 +277,7 @@ impl Parts {
         let mut tx = self.admin.db.begin().await?;
         store::web_sessions::prune(&mut tx, now).await?;
         store::password_resets::prune(&mut tx, now).await?;
+        store::sign_in_networks::prune(&mut tx, now).await?;
         store::impersonations::prune(&mut tx, now - TimeDelta::days(LOG_DAYS)).await?;
         tx.commit().await
     }

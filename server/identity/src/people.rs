@@ -1,7 +1,7 @@
 //! People who sign in with a password, and their sessions on the web.
 //!
 //! A wrong address and a wrong password are told the same way and cost the same work. Guessing is slowed per account and address, per
-//! address, and per account; who has signed in from an address before is let in from there however many others guess.
+//! address, and per account; who has signed in from a network in the last 90 days is let in from there however many guess elsewhere.
 //!
 //! With a second step, a right password gives a session that opens nothing yet; the code turns it into one that does, under another
 //! cookie. What somebody does to the own account is in `people/account.rs`.
@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use store::{
     Db,
     audit_log::{self, Target, Who},
-    second_factor,
+    second_factor, sign_in_networks,
     users::{self, UserRow},
     vault::Vault,
     web_sessions::{self, Found, Method, WebSession},
@@ -36,7 +36,7 @@ use crate::{
 const PREFIX: &str = "ocw_";
 /// The time in which failures are counted.
 const WINDOW: TimeDelta = TimeDelta::minutes(15);
-/// Failures of one account from one address, of one address, and of one account from addresses that it never signed in from.
+/// Failures of one account from one network, of one network, and of one account from networks that it never signed in from.
 const BOTH: u32 = 5;
 const ADDRESS: u32 = 50;
 const ACCOUNT: u32 = 30;
@@ -118,13 +118,12 @@ impl People {
         let found = users::by_email(&self.db, email).await?;
         // Nobody's sessions and password are looked for too, so that the store works as long either way.
         let id = found.as_ref().map_or(UserId::nil(), |user| user.id);
-        let known = web_sessions::list(&self.db, id, now).await?.iter().any(|s| s.address == address.to_string());
-        if let Some(seconds) = self.failures.wait(&account, address, known, now) {
+        let known = sign_in_networks::known(&self.db, id, network(address), now).await?;
+        let hash = users::password_hash(&self.db, id).await?.filter(|_| found.as_ref().is_some_and(|user| user.active));
+        // Counted before it is known whether it is right, and in one step: of many at once no more are tried than may fail.
+        if let Err(seconds) = self.failures.take(&account, address, known, now) {
             return Ok(Err(NotIn::Later { seconds }));
         }
-        let hash = users::password_hash(&self.db, id).await?.filter(|_| found.as_ref().is_some_and(|user| user.active));
-        // Counted before it is known whether it is right: of many at once no more are tried than may fail.
-        self.failures.count(&account, address, known, now);
         let right = password::verify(password, hash.clone().unwrap_or_else(|| NOBODY.to_owned())).await;
         let (Some(user), true) = (found, right && hash.is_some()) else { return Ok(Err(NotIn::Wrong)) };
         self.failures.forget(&account, address);
@@ -140,6 +139,9 @@ impl People {
             .await?;
         let found = web_sessions::find(&mut tx, &digest(cookie.expose_secret()), self.sources.now()).await?;
         let second_step = matches!(found, Some(Found::SecondStep(..)));
+        if !second_step {
+            sign_in_networks::note(&mut tx, user.id, network(address), self.sources.now()).await?;
+        }
         let action = if second_step { "user.sign_in_begun" } else { "user.sign_in" };
         let target = Target { kind: "web_session", id: Some(id.to_string()), name: agent };
         let who = who(user.id, &user.email, address);
@@ -164,7 +166,7 @@ impl People {
     /// The second step of signing in: a code of the authenticator, or a recovery code, each counting once. Gives the session's new
     /// cookie; the one that waited is nobody's from then on.
     ///
-    /// Wrong codes are counted per user. Where the user is signed in already they are counted apart, so that whoever knows the
+    /// Wrong codes are counted per user. Where the user has signed in from before they are counted apart, so that whoever knows the
     /// password and guesses elsewhere keeps nobody out there.
     pub async fn second_step(
         &self,
@@ -174,12 +176,9 @@ impl People {
     ) -> Result<std::result::Result<SecretString, NotIn>> {
         const WHAT: &str = "second step";
         let (now, user) = (self.sources.now(), waiting.user);
-        let found = second_factor::find(&self.db, &self.vault, user).await?;
-        let Some((factor, confirmed)) = found.and_then(|f| f.confirmed_at.map(|at| (f, at))) else { return Ok(Err(NotIn::Over)) };
-        let here = web_sessions::list(&self.db, user, now)
-            .await?
-            .iter()
-            .any(|s| s.address == address.to_string() && s.second_factor_at.is_some_and(|shown| shown >= confirmed));
+        let found = second_factor::find(&self.db, &self.vault, user).await?.filter(|factor| factor.confirmed_at.is_some());
+        let Some(factor) = found else { return Ok(Err(NotIn::Over)) };
+        let here = sign_in_networks::known(&self.db, user, network(address), now).await?;
         let of = if here { format!("{user} at {}", network(address)) } else { user.to_string() };
         if let Err(seconds) = self.counts.take(throttle::SECOND_FACTOR, WHAT, &of, now) {
             return Ok(Err(NotIn::Later { seconds }));
@@ -198,6 +197,7 @@ impl People {
         if !web_sessions::second_step(&mut tx, waiting.session, &digest(cookie.expose_secret()), now).await? {
             return Ok(Err(NotIn::Over));
         }
+        sign_in_networks::note(&mut tx, user, network(address), now).await?;
         let target = Target { kind: "web_session", id: Some(waiting.session.to_string()), name: String::new() };
         let first = if waiting.method == Method::Oidc { "provider" } else { "password" };
         let detail = json!({ "with": first, "then": with });
@@ -272,17 +272,17 @@ impl Failures {
         }
         rules
     }
-    /// The seconds until another try, at least 1.
-    fn wait(&self, account: &str, address: IpAddr, known: bool, now: Timestamp) -> Option<i64> {
-        let table = self.0.lock();
-        Self::rules(account, address, known)
+    /// Counts a try; where there were too many, gives the seconds until another, at least 1.
+    fn take(&self, account: &str, address: IpAddr, known: bool, now: Timestamp) -> std::result::Result<(), i64> {
+        let mut table = self.0.lock();
+        let wait = Self::rules(account, address, known)
             .iter()
             .filter_map(|(counted, most)| table.get(counted).filter(|(since, n)| *n >= *most && now - *since < WINDOW))
             .map(|(since, _)| (*since + WINDOW - now).num_seconds().max(1))
-            .max()
-    }
-    fn count(&self, account: &str, address: IpAddr, known: bool, now: Timestamp) {
-        let mut table = self.0.lock();
+            .max();
+        if let Some(seconds) = wait {
+            return Err(seconds);
+        }
         if table.len() >= COUNTERS {
             table.retain(|_, (since, _)| now - *since < WINDOW);
         }
@@ -297,6 +297,7 @@ impl Failures {
             }
             *n += 1;
         }
+        Ok(())
     }
     /// After a success: this account was no guess from there.
     fn forget(&self, account: &str, address: IpAddr) {

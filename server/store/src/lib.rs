@@ -52,6 +52,7 @@ pub mod second_factor;
 pub mod secrets;
 pub mod security;
 pub mod servers;
+pub mod sign_in_networks;
 pub mod summaries;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

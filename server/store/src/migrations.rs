@@ -33,7 +33,7 @@ migrations! {
     11 "0011_file_undo",
     12 "0012_docker_health",
     13 "0013_oauth",
-    14 "0014_password_resets",
+    14 "0014_people",
 }
 
 fn build(engine: Engine) -> Migrator {

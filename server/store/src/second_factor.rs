@@ -97,14 +97,19 @@ pub async fn replace_codes(tx: &mut Tx, user: UserId, codes: &[[u8; 32]]) -> Res
     Ok(())
 }
 
-/// Takes the second factor away, by its user or by an operator. Sessions that still wait for their second step end: without a factor
-/// they would count. Gives false when there was none.
+/// Takes the second factor away, by its user or by an operator. Sessions in which this very factor was never shown end: without one they
+/// would count. Gives false when there was none.
 pub async fn remove(tx: &mut Tx, user: UserId) -> Result<bool> {
+    // Before the factor goes, since it says which sessions these are.
+    tx.execute(
+        "DELETE FROM web_sessions WHERE user_id = $1 AND (second_factor_at IS NULL OR second_factor_at < \
+         (SELECT t.confirmed_at FROM user_totp t WHERE t.user_id = $1)) \
+         AND EXISTS (SELECT 1 FROM user_totp t WHERE t.user_id = $1)",
+        args![user],
+    )
+    .await?;
     let gone = tx.execute("DELETE FROM user_totp WHERE user_id = $1", args![user]).await? > 0;
     tx.execute("DELETE FROM user_recovery_codes WHERE user_id = $1", args![user]).await?;
-    if gone {
-        tx.execute("DELETE FROM web_sessions WHERE user_id = $1 AND second_factor_at IS NULL", args![user]).await?;
-    }
     Ok(gone)
 }
 

@@ -7,8 +7,8 @@ use web::{
     DeviceDone, DeviceEnd, Environment, Frame, Going, Grant, Home, Impersonate, ImpersonationOver, Instance, InstanceChoice,
     Invite, InviteDone, InviteMade, InviteOver, InviteRefused, InviteRow, InviteState, Invites, KeyChoice, Kind, Linked, Mistake,
     Notice, Onward, Organization, Organizations, Over, Permission, Power, Preset, PresetChoice, Problem, Proof, Provider, Qr,
-    Raise, Reach, RecoveryCodes, ResetNew, ResetOver, Role, Scope, SecondStep, SecondStepOn, SecondStepSetUp, Section, Session,
-    Sessions, SetUp, SignIn, SignedOut, Template, Tone, ToolChoice, When, Why, strings,
+    Reach, RecoveryCodes, ResetNew, ResetOver, Role, Scope, SecondStep, SecondStepOn, SecondStepSetUp, Section, Session,
+    Sessions, SetUp, SignIn, SignedOut, Template, Tone, ToolChoice, UseKey, When, Why, strings,
 };
 
 const NOW: i64 = 1_795_272_000;
@@ -368,7 +368,7 @@ fn consent(samples: &mut Samples) {
         ],
         key: None,
         label: text("Claude"),
-        raise: None,
+        use_key: None,
         mistakes: Vec::new(),
     };
     samples.add("consent", &plain());
@@ -395,8 +395,12 @@ fn consent(samples: &mut Samples) {
         &Consent {
             preset: Preset::Full,
             key: Some(text("k2")),
-            raise: Some(Raise { key: text("Nightly report"), allows: full("Nightly report", anna) }),
-            mistakes: vec![Mistake::on("raise", strings::consent::NOT_RAISED)],
+            use_key: Some(UseKey {
+                key: text("Nightly report"),
+                allows: full("Nightly report", anna),
+                raised: Some(full("Nightly report", anna)),
+            }),
+            mistakes: vec![Mistake::on("use_key", strings::consent::USE_KEY_HOW)],
             ..plain()
         },
     );
@@ -480,6 +484,7 @@ fn invite(samples: &mut Samples) {
         until: seconds(6 * 86_400),
         you: Some(text("ben@acme.example")),
         sign_in: text("/sign-in?next=/oauth/invite/abc"),
+        email: String::new(),
         mistakes: Vec::new(),
     };
     samples.add("invite", &plain());
@@ -621,6 +626,7 @@ fn authorizations(samples: &mut Samples) {
         org: text(org),
         key: text("Claude"),
         key_goes: true,
+        member: true,
         allows,
         since: seconds(-40 * 86_400),
         used: Some(seconds(-180)),
@@ -648,6 +654,7 @@ fn authorizations(samples: &mut Samples) {
                     grants: vec![Grant {
                         key: text("Nightly report"),
                         key_goes: false,
+                        member: true,
                         used: None,
                         ..grant("g3", "Acme Trading", full("Cursor", anna))
                     }],

@@ -11,7 +11,7 @@ use store::{
     audit_log::{self, Target},
     password_resets,
     second_factor::{self, Authenticator},
-    users,
+    users::{self, UserRow},
     web_sessions::{self, WebSession},
 };
 
@@ -227,8 +227,8 @@ impl People {
     }
 
     /// Sets a new password by a link, which is used up with that. All sessions of the person end; the second step stays. `Over` where
-    /// the link cannot be used any more.
-    pub async fn reset_password(&self, link: &str, new: SecretString, address: IpAddr) -> Done<()> {
+    /// the link cannot be used any more. Gives whose it was.
+    pub async fn reset_password(&self, link: &str, new: SecretString, address: IpAddr) -> Done<UserRow> {
         let now = self.sources.now();
         let Some(hash) = opaque::read(Kind::PasswordReset, link) else { return Ok(Err(NotDone::Over)) };
         let Some(user) = password_resets::find(&self.db, &hash, now).await? else { return Ok(Err(NotDone::Over)) };
@@ -247,7 +247,7 @@ impl People {
         let detail = json!({ "by": "link" });
         audit_log::write(&mut tx, &who, None, "user.password_change", &target, &detail, &self.sources).await?;
         tx.commit().await?;
-        Ok(Ok(()))
+        Ok(Ok(user))
     }
 
     /// Where the person is signed in: this session first, then the newest. Those that still wait for their code are none.

@@ -1,7 +1,0 @@
--- A link with which a person sets a new password, made by the operator: one of each person at a time, good once and until expires_at. Of
--- the link only the SHA-256 is kept.
-CREATE TABLE password_resets (
-    user_id    TEXT PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
-    hash       BLOB NOT NULL CONSTRAINT password_resets_hash UNIQUE,
-    expires_at TEXT NOT NULL
-);
