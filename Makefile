@@ -84,7 +84,7 @@ test: rust ## Everything: lints, unit tests, real Odoos, real PostgreSQL, real c
 	wait $$clients || { tail -n 20 "$$logs/test-clients.log" >&2; echo 'error: the test clients could not be installed' >&2; exit 1; }; \
 	wait $$stack || { tail -n 20 "$$logs/test-stack.log" >&2; echo 'error: the Odoo stack could not be started' >&2; exit 1; }; \
 	trap - EXIT; \
-	export OCORE_TEST_REQUIRE=1 OCORE_TEST_STORE_PG="$$($(STACK) pgstore)" OCORE_CONFORMANCE_PROGRAM="$(abspath $(OCORE))-conformance"; \
+	export OCORE_TEST_REQUIRE=1 OCORE_TEST_OPENID="$$(tests/openid/setup)" OCORE_TEST_STORE_PG="$$($(STACK) pgstore)" OCORE_CONFORMANCE_PROGRAM="$(abspath $(OCORE))-conformance"; \
 	for v in 14 19; do \
 	  $(STACK) fresh $$v backends_$$v >/dev/null; \
 	  eval "$$($(STACK) env $$v)"; \

@@ -1,4 +1,4 @@
-// Everything works without this. It adds: copy buttons, times that stay true, focus on the list of mistakes, ticks that follow each other in a tree.
+// Everything works without this. It adds: copy buttons, the choice of the look, times that stay true, focus on the list of mistakes, ticks that follow each other in a tree.
 (() => {
   "use strict";
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -52,6 +52,27 @@
     setTimeout(tell, near ? 1000 : 30000);
   };
   if (live.length) setTimeout(tell, 1000);
+
+  // The look of this browser; theme.js applies it to the pages that follow.
+  for (const part of all("[data-look]")) {
+    const root = document.documentElement;
+    const choices = all("input", part);
+    for (const choice of choices) {
+      choice.checked = choice.value === (root.dataset.theme ?? "system");
+      choice.addEventListener("change", () => {
+        const system = choice.value === "system";
+        if (system) delete root.dataset.theme;
+        else root.dataset.theme = choice.value;
+        try {
+          if (system) localStorage.removeItem("ocore-theme");
+          else localStorage.setItem("ocore-theme", choice.value);
+        } catch {
+          // It holds for this page then.
+        }
+      });
+    }
+    part.hidden = false;
+  }
 
   document.querySelector(".mistakes")?.focus();
 })();

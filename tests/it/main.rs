@@ -14,6 +14,7 @@
 
 mod harness;
 
+mod accounts;
 mod architecture;
 mod attachments;
 mod backups;
@@ -34,6 +35,7 @@ mod oauth;
 mod oauth_clients;
 mod offers;
 mod on_postgres;
+mod openid;
 mod people;
 mod policy;
 mod reports;

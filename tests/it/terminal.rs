@@ -161,8 +161,7 @@ async fn log_in(person: &Person<'_>, url: &str, port: u16) -> String {
     let csrf = browser.get(&browser.ocore("/device")).await.hidden("csrf");
     let page = browser.form(&browser.ocore("/device"), &[("csrf", &csrf), ("user_code", &code)]).await;
     assert!(page.text.contains("ocore command line"), "{}", page.text);
-    let page =
-        browser.form(&browser.ocore("/device/confirm"), &[("csrf", &csrf), ("request", &code), ("do", "mine")]).await;
+    let page = browser.form(&browser.ocore("/device/confirm"), &[("csrf", &csrf), ("request", &code), ("do", "mine")]).await;
     let request = page.location().split_once('?').unwrap().1.to_owned();
     let choice = [
         ("csrf", csrf.as_str()),

@@ -1,4 +1,5 @@
-// A real OpenID provider on loopback. Arguments: a folder with cert.pem and key.pem, and the folder in which it is installed.
+// A real OpenID provider on loopback. Arguments: a folder with cert.pem and key.pem, the folder in which it is installed, and where wanted
+// its host name and the redirect URI of its clients.
 // Prints its port when it listens. Ends when its standard input does.
 import { createServer } from 'node:https';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -8,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 
 // Standard output is for the port alone.
 console.info = console.warn = console.error;
-const [certificates, modules] = process.argv.slice(2);
+const [certificates, modules, host = 'op.example', redirect = 'https://ocore.example/openid/real/callback'] = process.argv.slice(2);
 const entry = createRequire(`${modules}/package.json`).resolve('oidc-provider');
 const { default: Provider } = await import(pathToFileURL(entry).href);
 
@@ -17,9 +18,10 @@ const key = (type, options, alg) => ({
 });
 const people = {
   ada: { email: 'Ada@Example.com', email_verified: true, name: 'Ada Lovelace', groups: ['staff', 'admins'] },
+  bob: { email: 'bob@example.com', email_verified: true, name: 'Bob' },
   eve: { email: 'ada@example.com', email_verified: false, name: 'Eve' },
 };
-const redirect_uris = ['https://ocore.example/openid/real/callback'];
+const redirect_uris = [redirect];
 const client = (client_id, more) => ({
   client_id, client_secret: 'a secret that is long enough', redirect_uris, response_types: ['code'],
   grant_types: ['authorization_code'], ...more,
@@ -30,7 +32,7 @@ const server = createServer({
 });
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address();
-  const provider = new Provider(`https://op.example:${port}`, {
+  const provider = new Provider(`https://${host}:${port}`, {
     clients: [
       client('basic', { token_endpoint_auth_method: 'client_secret_basic' }),
       client('post', { token_endpoint_auth_method: 'client_secret_post', id_token_signed_response_alg: 'PS256' }),

@@ -30,6 +30,10 @@ pub static STYLE: LazyLock<Asset> = LazyLock::new(|| {
 pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("ocore", "js", "ocore.js", "text/javascript; charset=utf-8", include_bytes!("../../static/ocore.js"))
 });
+/// The chosen look, applied before anything is drawn.
+pub static THEME: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("theme", "js", "theme.js", "text/javascript; charset=utf-8", include_bytes!("../../static/theme.js"))
+});
 /// The icon of browser tabs.
 pub static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "icon.svg", "image/svg+xml", include_bytes!("../../static/icon.svg")));
@@ -45,8 +49,8 @@ impl Asset {
 }
 
 /// Every asset.
-pub fn all() -> [&'static Asset; 3] {
-    [&STYLE, &SCRIPT, &ICON]
+pub fn all() -> [&'static Asset; 4] {
+    [&STYLE, &SCRIPT, &THEME, &ICON]
 }
 
 /// The asset at a request's path, or nothing: a name without its hash, or with an old one, is not served.

@@ -1044,6 +1044,10 @@ pub mod account {
     pub const UNLINK: &str = "Unlink {}";
     pub const ONLY_WAY: &str = "Your only way to sign in: set a password before you unlink it.";
 
+    pub const LOOK: &str = "Look";
+    pub const LOOK_SAYS: &str = "For this browser alone.";
+    pub const LOOKS: [(&str, &str); 3] = [("system", "As the system"), ("light", "Light"), ("dark", "Dark")];
+
     pub const SET_UP_TITLE: &str = "Set up the second step";
     pub const SCAN: &str = "Scan this with your authenticator app";
     pub const SCAN_SAYS: &str = "Any app for one-time codes works, such as the one built into your phone's password manager.";

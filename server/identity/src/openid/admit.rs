@@ -73,7 +73,8 @@ pub fn admit(provider: &Provider, claims: &Claims, seen: Seen) -> Admit {
         (Some(known), Some(linking)) if known != linking => Admit::Refused(Why::OtherPerson),
         (Some(known), _) => Admit::SignIn(known),
         (None, Some(linking)) => Admit::Link(linking),
-        (None, None) if seen.email_taken => Admit::Refused(Why::Taken),
+        // Whoever only claims an address does not learn whether it has an account.
+        (None, None) if seen.email_taken && email.is_some() => Admit::Refused(Why::Taken),
         (None, None) if !settings.create => Admit::Refused(Why::Unknown),
         (None, None) => email.map_or(Admit::Refused(Why::Unverified), |email| Admit::Create {
             email: email.to_owned(),

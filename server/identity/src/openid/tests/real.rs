@@ -19,6 +19,7 @@ impl Real {
     /// None, and the reason printed, where no provider is installed.
     async fn start() -> Option<Self> {
         let Ok(installed) = std::env::var("OCORE_TEST_OPENID") else {
+            assert!(std::env::var_os("OCORE_TEST_REQUIRE").is_none(), "OCORE_TEST_OPENID is not set");
             eprintln!("skipped: OCORE_TEST_OPENID is not set; it is what tests/openid/setup prints");
             return None;
         };
