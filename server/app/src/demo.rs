@@ -57,6 +57,7 @@ impl Demo {
         let login = Login { login: self.odoo_login.clone(), secret, dialect: RpcDialect::Auto };
         prepare(&base, &self, login).await?;
         let made = new_key(&base).await?;
+        let sign_in = admin::users::reset_link(&base.admin, &base.by, USER).await?;
 
         let serving = match serve::start(&settings, base.clone()).await {
             Err(failure) if self.listen.is_none() && failure.message.contains("in use") => {
@@ -66,12 +67,16 @@ impl Demo {
             other => other?,
         };
         let url = format!("{}/mcp", serving.url);
+        let sign_in = format!("{}{}", serving.url, admin::users::reset_path(sign_in.text.expose_secret()));
         let key = made.text.expose_secret();
         let partners = ask(&url, key).await?;
         if given.global.json {
-            terminal::out(&json!({"url": url, "key": key, "instance": NAME, "answer": partners}).to_string());
+            terminal::out(
+                &json!({"url": url, "key": key, "instance": NAME, "user": USER, "sign_in": sign_in, "answer": partners})
+                    .to_string(),
+            );
         } else {
-            terminal::out(&greeting(&url, key, &self, &partners));
+            terminal::out(&greeting(&url, key, &sign_in, &self, &partners));
         }
         serving.until_told().await
     }
@@ -110,7 +115,7 @@ async fn prepare(base: &Base, demo: &Demo, login: Login) -> Result<()> {
         )
         .await,
     )?;
-    // Without a password nobody signs in as this user; it owns the keys.
+    // Without a password until somebody sets one with the link that is printed; it owns the keys.
     let user = NewUser { email: USER.into(), member: Some((NAME.into(), Role::Owner)), password_hash: None, operator: false };
     there(admin::users::create(admin, by, &user).await)?;
     match admin::instances::show(admin, by, NAME).await.map_err(Failure::from) {
@@ -207,7 +212,7 @@ async fn ask(url: &str, key: &str) -> Result<Value> {
         .next(said("next").unwrap_or_default()))
 }
 
-fn greeting(url: &str, key: &str, demo: &Demo, answer: &Value) -> String {
+fn greeting(url: &str, key: &str, sign_in: &str, demo: &Demo, answer: &Value) -> String {
     let records = answer.get("records").and_then(Value::as_array).cloned().unwrap_or_default();
     let cell = |record: &Value, name: &str| match record.get(name) {
         Some(Value::String(text)) => terminal::printable(text),
@@ -220,9 +225,13 @@ fn greeting(url: &str, key: &str, demo: &Demo, answer: &Value) -> String {
     format!(
         "\nAsked  {NAME}_search_read {QUESTION}\n\
          Answer of the Odoo at {} (database {}):\n\n{}\n\
-         ocore is ready at {url}\n\
+         Dashboard: {base}/\n\
+         \x20 {USER} chooses a password here, within the hour: {sign_in}\n\
+         MCP: {url}\n\
          API key (valid for {KEY_DAYS} days): {key}\n\n\
-         Connect an assistant:\n\
+         Connect an assistant, and say in the browser what it may do:\n\
+         \x20 claude mcp add --transport http ocore {url}\n\
+         Or with the key:\n\
          \x20 claude mcp add --transport http ocore {url} --header \"Authorization: Bearer {key}\"\n\
          Or by hand:\n\
          \x20 curl -s {base}/mcp -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\\n\
