@@ -497,7 +497,7 @@ impl Server {
             let (generation, scopes) = match tokens::refresh(&family, &token, asks, now) {
                 Refresh::Rotate { from, scopes } => {
                     let mut tx = self.db.begin().await?;
-                    if !rows::rotate(&mut tx, family.id, from, now).await? {
+                    if !rows::rotate(&mut tx, family.grant, family.id, from, now).await? {
                         continue;
                     }
                     let given = self.next(&mut tx, client, &family, from + 1, scopes, now).await?;
@@ -512,7 +512,7 @@ impl Server {
                 Refresh::Refuse(error) => return Err(error.into()),
             };
             let mut tx = self.db.begin().await?;
-            if rows::join(&mut tx, family.id, generation, tokens::MOST_JOINED).await? {
+            if rows::join(&mut tx, family.grant, family.id, generation, tokens::MOST_JOINED, now).await? {
                 let given = self.next(&mut tx, client, &family, generation, scopes, now).await?;
                 tx.commit().await?;
                 return Ok(given);
@@ -602,7 +602,6 @@ impl Server {
         scopes: Scopes,
         now: Timestamp,
     ) -> Result2<TokenResponse> {
-        grants::touch(tx, family.grant, now).await?;
         let ends = tokens::refresh_ends(family.created_at, now);
         self.give(tx, client, family.id, generation, scopes, Some(ends), now).await
     }

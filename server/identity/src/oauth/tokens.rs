@@ -18,7 +18,8 @@
 //! | [`Refresh::Join`] | `UPDATE oauth_families SET joined = joined + 1 WHERE id = F AND generation = G AND joined < 100 AND revoked_at IS NULL` | then insert tokens of generation G |
 //! | [`Refresh::Revoke`] | `UPDATE oauth_families SET revoked_at = now, revoked_why = 'reuse' WHERE id = F AND revoked_at IS NULL` | |
 //!
-//! Both updates of a family take its row's lock, so a token never enters a generation that was replaced meanwhile.
+//! Both updates of a family take its row's lock, so a token never enters a generation that was replaced meanwhile. Before it they take
+//! the lock of the consent's row, in the order in which a revocation goes.
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use crate::oauth::{

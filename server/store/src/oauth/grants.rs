@@ -168,8 +168,9 @@ async fn end(tx: &mut Tx, grant: &GrantRow, why: RevokedWhy, now: Timestamp) -> 
     Ok(true)
 }
 
-/// Notes that a token of it was used. No event: nobody decides by it.
-pub async fn touch(tx: &mut Tx, id: GrantId, now: Timestamp) -> Result<()> {
-    tx.execute("UPDATE oauth_grants SET last_used_at = $2 WHERE id = $1", args![id, now]).await?;
-    Ok(())
+/// Notes that a token of it was used, and holds its row until the transaction ends: whoever revokes it waits. Gives false when there is
+/// none, or it was revoked. No event: nobody decides by it.
+pub async fn touch(tx: &mut Tx, id: GrantId, now: Timestamp) -> Result<bool> {
+    let sql = "UPDATE oauth_grants SET last_used_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+    Ok(tx.execute(sql, args![id, now]).await? > 0)
 }

@@ -152,15 +152,19 @@ pub async fn access_token(on: impl Into<On<'_>>, hash: &[u8; 32]) -> Result<Opti
     Ok(Some(Admitted { access, family: read(&row, "f_")?, grant: grants::read(&row, "g_")? }))
 }
 
-/// Begins the generation after `from`, whose tokens are replaced from now on. Gives false when another began it, or the family or its
-/// consent ended: read again. What is given of the new generation is inserted in the same transaction.
-pub async fn rotate(tx: &mut Tx, family: FamilyId, from: i64, now: Timestamp) -> Result<bool> {
+/// Begins the generation after `from`, whose tokens are replaced from now on: a use of `grant`, the family's consent. Gives false when
+/// another began it, or the family or its consent ended: read again. What is given of the new generation is inserted in the same
+/// transaction.
+pub async fn rotate(tx: &mut Tx, grant: GrantId, family: FamilyId, from: i64, now: Timestamp) -> Result<bool> {
+    // The consent's row before the family's, as whoever revokes takes them: in the other order the two would wait for each other.
+    if !grants::touch(tx, grant, now).await? {
+        return Ok(false);
+    }
     let rotated = tx
         .execute(
             "UPDATE oauth_families SET generation = generation + 1, joined = 0 \
-             WHERE id = $1 AND generation = $2 AND revoked_at IS NULL \
-             AND EXISTS (SELECT 1 FROM oauth_grants g WHERE g.id = oauth_families.grant_id AND g.revoked_at IS NULL)",
-            args![family, from],
+             WHERE id = $1 AND grant_id = $3 AND generation = $2 AND revoked_at IS NULL",
+            args![family, from, grant],
         )
         .await?;
     if rotated == 0 {
@@ -174,15 +178,19 @@ pub async fn rotate(tx: &mut Tx, family: FamilyId, from: i64, now: Timestamp) ->
     Ok(true)
 }
 
-/// Joins the present generation, of which `most` may. Gives false when it is no longer the present one, when as many have joined, or
-/// the family or its consent ended: read again. What is given is inserted in the same transaction.
-pub async fn join(tx: &mut Tx, family: FamilyId, generation: i64, most: i64) -> Result<bool> {
+/// Joins the present generation, of which `most` may: a use of `grant`, the family's consent. Gives false when it is no longer the
+/// present one, when as many have joined, or the family or its consent ended: read again. What is given is inserted in the same
+/// transaction.
+pub async fn join(tx: &mut Tx, grant: GrantId, family: FamilyId, generation: i64, most: i64, now: Timestamp) -> Result<bool> {
+    // In the order of `rotate`.
+    if !grants::touch(tx, grant, now).await? {
+        return Ok(false);
+    }
     let joined = tx
         .execute(
             "UPDATE oauth_families SET joined = joined + 1 \
-             WHERE id = $1 AND generation = $2 AND joined < $3 AND revoked_at IS NULL \
-             AND EXISTS (SELECT 1 FROM oauth_grants g WHERE g.id = oauth_families.grant_id AND g.revoked_at IS NULL)",
-            args![family, generation, most],
+             WHERE id = $1 AND grant_id = $4 AND generation = $2 AND joined < $3 AND revoked_at IS NULL",
+            args![family, generation, most, grant],
         )
         .await?;
     Ok(joined > 0)
