@@ -16,7 +16,7 @@ use axum::{
 use dispatch::Door;
 use identity::{
     Denied, Presented, Reason,
-    oauth::{Code as OauthCode, OauthError, metadata, opaque::Kind},
+    oauth::{Code as OauthCode, OauthError, metadata, opaque::Kind, resource::PublicUrl},
 };
 use ipnet::IpNet;
 use kernel::{Actor, Code, Facade, Refusal, redact, refusal};
@@ -55,6 +55,8 @@ pub(crate) struct Edge {
     public_host: Option<String>,
     /// `https://host[:port]`, as browsers write it; the base of links.
     public_origin: Option<String>,
+    /// `public_url` as clients of OAuth know it, read once.
+    public: Option<PublicUrl>,
     /// The path that `public_url` has, without the last slash.
     prefix: String,
     origins: Vec<String>,
@@ -87,7 +89,8 @@ impl Edge {
         for text in &config.origins {
             origins.push(configured_origin(text).ok_or_else(|| ConfigError::Origin(text.clone()))?);
         }
-        Ok(Self { public_host, public_origin, prefix, origins, proxies: config.trusted_proxies.clone() })
+        let public = public_origin.as_ref().and_then(|origin| PublicUrl::parse(&format!("{origin}{prefix}")));
+        Ok(Self { public_host, public_origin, public, prefix, origins, proxies: config.trusted_proxies.clone() })
     }
 
     /// Whose request it is.
@@ -176,6 +179,13 @@ impl Edge {
         match &self.public_origin {
             Some(origin) => origin.clone(),
             None => format!("http://{}", asked_host(parts).unwrap_or("localhost")),
+        }
+    }
+    /// The URL that clients know this server by.
+    pub(crate) fn public(&self, parts: &Parts) -> Option<PublicUrl> {
+        match &self.public_origin {
+            Some(_) => self.public.clone(),
+            None => PublicUrl::parse(&format!("{}{}", self.origin(parts), self.prefix)),
         }
     }
     /// The path of `public_url`: what a proxy in front takes off, and links must carry.

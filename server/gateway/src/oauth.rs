@@ -50,7 +50,7 @@ impl Endpoint {
 impl Gateway {
     /// The URL that clients know this server by.
     pub fn public(&self, parts: &Parts) -> Option<PublicUrl> {
-        PublicUrl::parse(&format!("{}{}", self.edge.origin(parts), self.edge.prefix()))
+        self.edge.public(parts)
     }
     /// The audience of access tokens for this request; none where no token opens the path.
     pub(crate) fn audience(&self, parts: &Parts) -> Option<String> {

@@ -270,22 +270,18 @@ impl Keys {
     async fn by_token(&self, hash: &Hash, shown: &Presented<'_>) -> Result<Holder, Denied> {
         let denied = |reason| Denied { reason, known: None, address: shown.address };
         let mut snapshot = self.registry.current();
-        let mut known = self.token(hash, &snapshot).await.map_err(denied)?;
+        let mut admitted = self.token(hash, &snapshot).await.map_err(denied)?.ok_or_else(|| denied(Reason::Unknown))?;
+        let mut key = snapshot.key_by_id(admitted.grant.key).map(Arc::clone);
         // The key of a consent that was given a moment ago.
-        if let Some(admitted) = &known
-            && snapshot.key_by_id(admitted.grant.key).is_none()
-        {
+        if key.is_none() {
             self.registry.refresh_if_changed().await;
             snapshot = self.registry.current();
-            known = self.token(hash, &snapshot).await.map_err(denied)?;
+            admitted = self.token(hash, &snapshot).await.map_err(denied)?.ok_or_else(|| denied(Reason::Unknown))?;
+            key = snapshot.key_by_id(admitted.grant.key).map(Arc::clone);
         }
-        let admitted = known.ok_or_else(|| denied(Reason::Unknown))?;
         let Admitted { access, family, grant } = &*admitted;
-        let key = snapshot
-            .key_by_id(grant.key)
-            // Never another's key, whatever the rows say.
-            .filter(|key| key.org == grant.org && key.owner == Some(grant.user))
-            .map(Arc::clone);
+        // Never another's key, whatever the rows say.
+        let key = key.filter(|key| key.org == grant.org && key.owner == Some(grant.user));
         let whose = key.as_ref().map(|key| known_of(key));
         let denied = |reason| Denied { reason, known: whose.clone(), address: shown.address };
         if access.revoked_at.is_some() || family.revoked_at.is_some() || grant.revoked_at.is_some() {

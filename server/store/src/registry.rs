@@ -75,6 +75,7 @@ pub struct Snapshot {
     users: HashMap<UserId, Arc<UserRecord>>,
     roles: HashMap<(OrgId, UserId), Role>,
     keys: HashMap<[u8; 32], Arc<KeyRecord>>,
+    keys_by_id: HashMap<KeyId, Arc<KeyRecord>>,
     summaries: Arc<Summaries>,
     resources: HashMap<OrgId, Vec<Resource>>,
     /// What applies to a key that has no rules of its own and may act in all companies.
@@ -128,9 +129,9 @@ impl Snapshot {
     pub fn key(&self, hash: &[u8; 32]) -> Option<&Arc<KeyRecord>> {
         self.keys.get(hash)
     }
-    /// Looks through all of them: for what is rare.
+    /// By its id: each call with an access token asks for its consent's. Revoked and expired ones are found too.
     pub fn key_by_id(&self, id: KeyId) -> Option<&Arc<KeyRecord>> {
-        self.keys.values().find(|key| key.id == id)
+        self.keys_by_id.get(&id)
     }
     pub fn user(&self, id: UserId) -> Option<&Arc<UserRecord>> {
         self.users.get(&id)
@@ -351,6 +352,7 @@ async fn read(db: &Db, sources: &Sources, base: Instant, known: Option<&Arc<Summ
         users::read(row).map(|u| UserRecord { id: u.id, email: u.email.into(), active: u.active, operator: u.operator })
     };
     let role = |row: &Row| Ok(((row.parsed("org_id")?, row.parsed("user_id")?), row.parsed("memberships.role")?));
+    let keys: HashMap<_, _> = legible(&key_rows, |row| key(row, &own_of)).collect();
     let snapshot = Snapshot {
         orgs_by_slug: orgs.values().map(|o| (Arc::clone(&o.slug), o.id)).collect(),
         orgs,
@@ -359,7 +361,8 @@ async fn read(db: &Db, sources: &Sources, base: Instant, known: Option<&Arc<Summ
         servers_of,
         users: legible(&user_rows, user).map(|u| (u.id, Arc::new(u))).collect(),
         roles: legible(&member_rows, role).collect(),
-        keys: legible(&key_rows, |row| key(row, &own_of)).collect(),
+        keys_by_id: keys.values().map(|key| (key.id, Arc::clone(key))).collect(),
+        keys,
         summaries,
         resources: resources_of,
         common,
