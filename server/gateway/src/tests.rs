@@ -43,6 +43,7 @@ use tower::ServiceExt as _;
 use crate::{Config, Gateway, Gauge, State, edge::Peer};
 
 mod limits;
+mod scopes;
 
 // ---- tools
 
@@ -145,9 +146,10 @@ impl ReadTool for Picture {
     }
 }
 
-static TOOLS: [Tool; 6] = [
+static TOOLS: [Tool; 7] = [
     tool::read::<Echo>("Echo").named("ocore_echo", Category::Platform),
     tool::read::<Picture>("Picture").named("ocore_picture", Category::Platform),
+    tool::read::<scopes::Late>("Late").named("ocore_late", Category::Platform),
     tool::read::<Slow>("Slow").named("ocore_slow", Category::Platform),
     tool::write::<SlowWrite>("Slow write").named("ocore_slow_write", Category::Platform),
     tool::read::<Echo>("Echo here").named("echo", Category::Orm),

@@ -18,7 +18,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use dispatch::{Dispatch, View, ViewQuery};
+use dispatch::{Answer, Dispatch, View, ViewQuery};
 use identity::oauth::{
     Code as OauthCode, OauthError, metadata,
     scope::{Scope, Scopes},
@@ -376,26 +376,26 @@ impl Gateway {
         watch: impl FnOnce() -> call::Watch,
     ) -> Response {
         let marks = asking.era.marks();
-        // A client that may not do everything must read what it lacks in the head of the answer, so that is waited for.
+        // While no head was sent, a client reads there what it lacks, however late that turns out.
+        let whole = |answer: &Answer| {
+            let body = wire::answer(asking.id, answer, marks);
+            match answer.lacks {
+                Some(access) => self.step_up(parts, access, body),
+                None if accept.json => answer::json(StatusCode::OK, body),
+                None => answer::stream(Body::from(wire::event(&body))),
+            }
+        };
+        // A client that may not do everything must read it in the head of the answer, so that is waited for.
         let limited = asking.actor.ceiling() != Some(Access::Destructive);
         if limited && let Ok(Ended { answer }) = tokio::time::timeout(call::VERDICT, held.answer()).await {
-            if let Some(access) = answer.lacks {
-                return self.step_up(parts, access, wire::answer(asking.id, &answer, marks));
-            }
-            if accept.json {
-                return answer::json(StatusCode::OK, wire::answer(asking.id, &answer, marks));
-            }
-            return answer::stream(Body::from(wire::event(&wire::answer(asking.id, &answer, marks))));
+            return whole(&answer);
         }
         if !(accept.stream && (token.is_some() || !accept.json)) {
             match tokio::time::timeout(call::PATIENCE, held.answer()).await {
-                Ok(ended) => return answer::json(StatusCode::OK, wire::answer(asking.id, &ended.answer, marks)),
+                Ok(Ended { answer }) => return whole(&answer),
                 // Idle connections are cut by proxies: a stream can say that it lives.
                 Err(_) if accept.stream => {}
-                Err(_) => {
-                    let Ended { answer } = held.answer().await;
-                    return answer::json(StatusCode::OK, wire::answer(asking.id, &answer, marks));
-                }
+                Err(_) => return whole(&held.answer().await.answer),
             }
         }
         answer::stream(call::stream(held, asking.id.to_owned(), token.map(str::to_owned), marks, watch()))
