@@ -120,10 +120,10 @@ pub enum Refused {
 pub fn client_id(params: &Params) -> Result<&str> {
     let mut all = params.all("client_id");
     match (all.next(), all.next()) {
-        (Some(id), None) if id.len() <= 500 => Ok(id),
+        (Some(id), None) if client_auth::is_id(id) => Ok(id),
         _ => Err(OauthError::new(
             Code::InvalidRequest,
-            "client_id is missing, or is there more than once. Send the one that registration gave.",
+            "client_id is missing, is there more than once, or is no id of a client here. Send the one that registration gave.",
         )),
     }
 }
@@ -344,7 +344,16 @@ mod tests {
         ] {
             assert!(matches!(ask(&pairs), Err(Refused::Show(_))), "{pairs:?}");
         }
-        for pairs in [vec![], vec![("client_id", "")], vec![("client_id", "a"), ("client_id", "b")]] {
+        let long = "a".repeat(501);
+        for pairs in [
+            vec![],
+            vec![("client_id", "")],
+            vec![("client_id", "a"), ("client_id", "b")],
+            vec![("client_id", "a\0b")],
+            vec![("client_id", "a\nb")],
+            vec![("client_id", "\u{e4}")],
+            vec![("client_id", &long)],
+        ] {
             assert!(client_id(&Params::read(&text(&pairs)).unwrap()).is_err(), "{pairs:?}");
         }
     }
