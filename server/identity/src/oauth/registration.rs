@@ -298,13 +298,18 @@ impl Client {
     }
 }
 
-/// Whether a registered client may be deleted: nobody authorized it within a week, or nobody used it for 90 days. Its host registers
-/// again when it hears `invalid_client`.
+/// Whether a registered client may be deleted: nobody authorized it within a week, or nobody used it and no host registered it again for
+/// 90 days. Its host registers again when it hears `invalid_client`; with the same words it is given the same id, which then works.
 pub fn expired(registered: Timestamp, last_used: Option<Timestamp>, now: Timestamp) -> bool {
     match last_used {
         None => now - registered > TimeDelta::days(7),
-        Some(at) => now - at > TimeDelta::days(90),
+        Some(at) => now - at.max(registered) > TimeDelta::days(90),
     }
+}
+
+/// Whether a host that registers again is noted: once a day, so that registering again and again writes nothing.
+pub fn worth_noting(registered: Timestamp, now: Timestamp) -> bool {
+    now - registered > TimeDelta::days(1)
 }
 
 fn bad(what: impl Into<std::borrow::Cow<'static, str>>) -> OauthError {
@@ -617,6 +622,8 @@ mod tests {
         let at = |days| Timestamp::UNIX_EPOCH + TimeDelta::days(days);
         assert!(!expired(at(0), None, at(7)) && expired(at(0), None, at(8)));
         assert!(!expired(at(0), Some(at(5)), at(95)) && expired(at(0), Some(at(5)), at(96)));
+        assert!(!expired(at(200), Some(at(5)), at(290)) && expired(at(200), Some(at(5)), at(291)), "registered again since");
+        assert!(!worth_noting(at(0), at(1)) && worth_noting(at(0), at(2)));
     }
 
     proptest! {

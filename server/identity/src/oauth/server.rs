@@ -155,7 +155,15 @@ impl Server {
             && let Some(row) = clients::by_fingerprint(&self.db, known).await?
             && !registration::expired(row.created_at, row.last_used_at, now)
         {
-            return Ok(client.response(&row.id, None, row.created_at));
+            if !registration::worth_noting(row.created_at, now) {
+                return Ok(client.response(&row.id, None, row.created_at));
+            }
+            let mut tx = self.db.begin().await?;
+            let there = clients::registered_again(&mut tx, &row.id, now).await?;
+            tx.commit().await?;
+            if there {
+                return Ok(client.response(&row.id, None, now));
+            }
         }
         self.counts.take(throttle::REGISTRATION, "register", address, now).map_err(|seconds| Failed::Later {
             error: OauthError::new(

@@ -103,6 +103,12 @@ pub async fn insert(tx: &mut Tx, new: &NewClient, now: Timestamp) -> Result<Stri
     row.ok_or_else(|| StoreError::corrupt("oauth_clients.id", "nothing came back of what was inserted"))?.text("oauth_clients.id")
 }
 
+/// Notes that a client registered again with the same words. Gives false when there is none any more.
+pub async fn registered_again(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool> {
+    let sql = "UPDATE oauth_clients SET created_at = $2 WHERE id = $1 AND kind = 'registered'";
+    Ok(tx.execute(sql, args![id, now]).await? > 0)
+}
+
 /// Keeps what a document says, in place of what it said before. What it says of keys may have changed with it, so a key set that was
 /// fetched for other words is forgotten.
 ///
@@ -150,16 +156,17 @@ pub async fn touch(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool> {
     Ok(tx.execute("UPDATE oauth_clients SET last_used_at = $2 WHERE id = $1", args![id, now]).await? > 0)
 }
 
-/// Deletes registered clients that nobody used since they registered before `never_used_before`, or since `used_before`, with their
-/// revoked consents; at most [`PRUNED`], so go on while it gives as many. One with a live consent stays, and so does one with a code or
-/// device code that gave nothing yet: [`super::prune`] takes those when they have expired.
+/// Deletes clients that nobody used since they registered (or their document was fetched) before `never_used_before`, or that were used
+/// and registered (fetched) last before `used_before`, with their revoked consents; at most [`PRUNED`], so go on while it gives as many.
+/// One with a live consent stays, and so does one with a code or device code that gave nothing yet: [`super::prune`] takes those when
+/// they have expired.
 pub async fn prune(tx: &mut Tx, never_used_before: Timestamp, used_before: Timestamp) -> Result<u64> {
     // Whoever makes a consent holds it too: none comes between the look and the end.
     tx.lock(Lock::Registry).await?;
     let unused = tx
         .fetch_all(
-            "SELECT id FROM oauth_clients WHERE kind = 'registered' AND created_at <= $1 \
-             AND (last_used_at IS NULL OR last_used_at <= $2) \
+            "SELECT id FROM oauth_clients WHERE kind <> 'own' AND COALESCE(fetched_at, created_at) <= $1 \
+             AND (last_used_at IS NULL OR (last_used_at <= $2 AND COALESCE(fetched_at, created_at) <= $2)) \
              AND NOT EXISTS (SELECT 1 FROM oauth_grants g WHERE g.client_id = oauth_clients.id AND g.revoked_at IS NULL) \
              AND NOT EXISTS (SELECT 1 FROM oauth_codes c WHERE c.client_id = oauth_clients.id AND c.family_id IS NULL) \
              AND NOT EXISTS (SELECT 1 FROM oauth_device_codes d WHERE d.client_id = oauth_clients.id AND d.family_id IS NULL) \
@@ -173,8 +180,9 @@ pub async fn prune(tx: &mut Tx, never_used_before: Timestamp, used_before: Times
         // Families with their tokens and codes, then the consents: both are held by the client's row.
         tx.execute("DELETE FROM oauth_families WHERE client_id = $1", args![&id]).await?;
         tx.execute("DELETE FROM oauth_grants WHERE client_id = $1 AND revoked_at IS NOT NULL", args![&id]).await?;
-        // It may have registered again since.
-        let sql = "DELETE FROM oauth_clients WHERE id = $1 AND created_at <= $2 AND (last_used_at IS NULL OR last_used_at <= $3)";
+        // It may have registered again since, or been fetched.
+        let sql = "DELETE FROM oauth_clients WHERE id = $1 AND COALESCE(fetched_at, created_at) <= $2 \
+                   AND (last_used_at IS NULL OR (last_used_at <= $3 AND COALESCE(fetched_at, created_at) <= $3))";
         gone += tx.execute(sql, args![&id, never_used_before, used_before]).await?;
     }
     Ok(gone)

@@ -625,16 +625,28 @@ async fn clients_that_nobody_uses_go_with_their_dead_consents() {
         let now = registered + TimeDelta::days(100);
         let (unused, used) = (now - TimeDelta::days(7), now - TimeDelta::days(90));
         in_tx(t, async |tx| {
-            for id in ["again", "used", "never", "long_ago", "consented", "dead", "burnt", "asking"] {
+            for id in ["again", "used", "never", "long_ago", "consented", "dead", "burnt", "asking", "reregistered"] {
                 clients::insert(tx, &registration(id, (id == "again").then_some(1)), registered).await?;
             }
             clients::insert(tx, &registration("again", Some(1)), now - TimeDelta::days(1)).await?;
             clients::save_own(tx, "own", "{}", registered).await?;
-            clients::save_document(tx, "https://host.example/c.json", "{}", registered, registered).await?;
-            clients::touch(tx, "used", now - TimeDelta::days(89)).await?;
-            for id in ["long_ago", "consented", "dead", "burnt"] {
+            for name in ["unused", "fetched", "consented", "used", "long_ago", "back"] {
+                let fetched = if matches!(name, "fetched" | "back") { now - TimeDelta::days(6) } else { registered };
+                clients::save_document(tx, &format!("https://{name}.example/c.json"), "{}", fetched, fetched).await?;
+            }
+            for id in ["used", "https://used.example/c.json"] {
+                clients::touch(tx, id, now - TimeDelta::days(89)).await?;
+            }
+            let documents = ["long_ago", "back", "consented"].map(|name| format!("https://{name}.example/c.json"));
+            for id in ["long_ago", "consented", "dead", "burnt", "reregistered"].into_iter().chain(documents.iter().map(|d| &**d))
+            {
                 clients::touch(tx, id, registered).await?;
             }
+            assert!(clients::registered_again(tx, "reregistered", now - TimeDelta::days(8)).await?);
+            assert!(!clients::registered_again(tx, "nobody", now).await?);
+            assert!(!clients::registered_again(tx, "https://used.example/c.json", now).await?, "documents do not register");
+            let of_document = NewGrant { client: "https://consented.example/c.json".into(), ..consent(&w, w.key) };
+            grants::create(tx, &of_document, &t.sources).await?;
             let mut consents = Vec::new();
             for client in ["consented", "dead", "burnt"] {
                 let new = NewGrant { client: client.into(), ..consent(&w, w.key) };
@@ -661,8 +673,10 @@ async fn clients_that_nobody_uses_go_with_their_dead_consents() {
             let rows = t.fetch_all("SELECT id FROM oauth_clients ORDER BY id", args![]).await.unwrap();
             rows.iter().map(|r| r.text("id").unwrap()).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(in_tx(t, async |tx| clients::prune(tx, unused, used).await).await, 3);
-        assert_eq!(left().await, "again asking burnt consented https://host.example/c.json own used");
+        const DOCUMENTS: &str = "https://back.example/c.json https://consented.example/c.json https://fetched.example/c.json \
+                                 https://used.example/c.json";
+        assert_eq!(in_tx(t, async |tx| clients::prune(tx, unused, used).await).await, 5);
+        assert_eq!(left().await, format!("again asking burnt consented {DOCUMENTS} own reregistered used"));
         for sql in [
             "SELECT count(*) AS n FROM oauth_families",
             "SELECT count(*) AS n FROM oauth_refresh_tokens",
@@ -671,11 +685,11 @@ async fn clients_that_nobody_uses_go_with_their_dead_consents() {
             assert_eq!(count(t, sql).await, 0, "{sql}");
         }
         assert_eq!(count(t, "SELECT count(*) AS n FROM oauth_codes").await, 1, "the burnt one");
-        assert_eq!(count(t, "SELECT count(*) AS n FROM oauth_grants").await, 2);
+        assert_eq!(count(t, "SELECT count(*) AS n FROM oauth_grants").await, 3);
         // Once the codes are gone that gave nothing, their clients go too.
         assert_eq!(prune(t, registered + TimeDelta::days(1)).await.unwrap(), 2);
         assert_eq!(in_tx(t, async |tx| clients::prune(tx, unused, used).await).await, 2);
-        assert_eq!(left().await, "again consented https://host.example/c.json own used");
+        assert_eq!(left().await, format!("again consented {DOCUMENTS} own reregistered used"));
         assert_eq!(in_tx(t, async |tx| clients::prune(tx, unused, used).await).await, 0);
     })
     .await;
