@@ -27,7 +27,10 @@ pub use account::{AccountFacts, NotDone, SecondStepBegun, TurnedOn};
 pub use provider::{Leaving, Returned};
 
 use crate::{
-    oauth::{counts::Counts, throttle, totp},
+    oauth::{
+        counts::{Counts, network},
+        throttle, totp,
+    },
     openid::Providers,
     password,
 };
@@ -309,16 +312,6 @@ impl Failures {
                 *n = n.saturating_sub(1);
             }
         }
-    }
-}
-/// Whoever has one IPv6 address has 2^64 of them.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => IpAddr::V4(v4),
-            None => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
-        },
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::oauth::{
     Code, OauthError, client_assertion,
     client_auth::{self, Known},
     client_metadata::{self, Age, Cached, ClientUrl},
-    counts::Counts,
+    counts::{Counts, network},
     device::{self, DeviceAuthorization, DeviceCode, Poll, State, UserCode},
     opaque::{self, Hash, Kind},
     pkce::Challenge,
@@ -165,7 +165,7 @@ impl Server {
                 return Ok(client.response(&row.id, None, now));
             }
         }
-        self.counts.take(throttle::REGISTRATION, "register", address, now).map_err(|seconds| Failed::Later {
+        self.counts.take(throttle::REGISTRATION, "register", network(address), now).map_err(|seconds| Failed::Later {
             error: OauthError::new(
                 Code::TemporarilyUnavailable,
                 "Too many clients were registered from this address. Try again later.",
@@ -274,7 +274,7 @@ impl Server {
             (Some((Age::Stale, client)), Some(row)) => Some(known(row.clone(), client)),
             _ => None,
         };
-        if let Err(seconds) = self.counts.take(throttle::DOCUMENT, "document", address, now) {
+        if let Err(seconds) = self.counts.take(throttle::DOCUMENT, "document", network(address), now) {
             return stale.ok_or_else(|| Failed::Later {
                 error: OauthError::new(
                     Code::TemporarilyUnavailable,
@@ -734,7 +734,7 @@ impl Server {
         let (client, _) = self.authenticate(public, authorization, params, address).await?;
         let (scopes, resource) = request::device(params, &client.client, public)?;
         let now = self.sources.now();
-        self.counts.take(throttle::REGISTRATION, "device", address, now).map_err(|seconds| Failed::Later {
+        self.counts.take(throttle::REGISTRATION, "device", network(address), now).map_err(|seconds| Failed::Later {
             error: OauthError::new(Code::TemporarilyUnavailable, "Too many device codes were asked for from this address."),
             seconds,
         })?;
@@ -780,13 +780,13 @@ impl Server {
         if let Err(seconds) = self.counts.take(throttle::USER_CODE, "user code", user, now) {
             return Ok(Err(later(seconds)));
         }
-        if let Err(seconds) = self.counts.take(throttle::USER_CODE_ADDRESS, "user code address", address, now) {
+        if let Err(seconds) = self.counts.take(throttle::USER_CODE_ADDRESS, "user code address", network(address), now) {
             return Ok(Err(later(seconds)));
         }
         let Some(user_code) = UserCode::parse(typed).map(|code| code.hash()) else { return Ok(Err(NoDevice::Unknown)) };
         let Some(found) = self.waiting(&user_code, address).await? else { return Ok(Err(NoDevice::Unknown)) };
         self.counts.give_back("user code", user);
-        self.counts.give_back("user code address", address);
+        self.counts.give_back("user code address", network(address));
         Ok(Ok(found))
     }
     /// The same for a code that was found before.

@@ -4,32 +4,45 @@
 //! many at once no more are tried than may fail.
 use kernel::{TimeDelta, Timestamp};
 
+/// Whose tries a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// Of addresses and of what strangers bring: anybody can be many of them.
+    Anybody,
+    /// Of people who signed in, and of what they consented to.
+    Known,
+}
+
 /// So many failures in so long a time, and then none until that time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     pub failures: u32,
     pub window: TimeDelta,
+    pub of: Of,
 }
 impl Limit {
-    const fn new(failures: u32, minutes: i64) -> Self {
-        Self { failures, window: TimeDelta::minutes(minutes) }
+    const fn known(failures: u32, minutes: i64) -> Self {
+        Self { failures, window: TimeDelta::minutes(minutes), of: Of::Known }
+    }
+    const fn anybody(failures: u32, minutes: i64) -> Self {
+        Self { failures, window: TimeDelta::minutes(minutes), of: Of::Anybody }
     }
 }
 
 /// Second factors of one user, after the password was right: a million codes, three of them valid at a time.
-pub const SECOND_FACTOR: Limit = Limit::new(5, 15);
+pub const SECOND_FACTOR: Limit = Limit::known(5, 15);
 /// Passwords that are asked for again, per session: whoever finds one open guesses no more than this.
-pub const PASSWORD_AGAIN: Limit = Limit::new(5, 15);
+pub const PASSWORD_AGAIN: Limit = Limit::known(5, 15);
 /// User codes of the device flow, per signed-in person: with 20^8 codes, a chance below 2^-32 for each that is live (RFC 8628 section 5.1).
-pub const USER_CODE: Limit = Limit::new(5, 15);
+pub const USER_CODE: Limit = Limit::known(5, 15);
 /// The same per address: several people may share one.
-pub const USER_CODE_ADDRESS: Limit = Limit::new(20, 15);
+pub const USER_CODE_ADDRESS: Limit = Limit::anybody(20, 15);
 /// Metadata documents that one address makes ocore fetch, beside the copies that serve: nobody turns it on another's host.
-pub const DOCUMENT: Limit = Limit::new(30, 15);
+pub const DOCUMENT: Limit = Limit::anybody(30, 15);
 /// Sign-ins at OpenID providers that one address begins and does not end. Counted as failures are.
-pub const PROVIDER: Limit = Limit::new(60, 15);
+pub const PROVIDER: Limit = Limit::anybody(60, 15);
 /// New registrations of clients from one address. Counted as failures are.
-pub const REGISTRATION: Limit = Limit::new(30, 60);
+pub const REGISTRATION: Limit = Limit::anybody(30, 60);
 
 /// What is kept of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
