@@ -417,7 +417,9 @@ impl Holder {
             key_label: Arc::clone(&key.label),
             user: key.owner,
             role: standing.role,
-            operator: standing.operator,
+            // A client acts for its person in an organization, and never has the power over the installation that the person's own
+            // key may have.
+            operator: standing.operator && granted.is_none(),
             permissions: standing.permissions,
             own: key.own.clone(),
             grant: granted.map(|g| g.grant),
@@ -561,6 +563,48 @@ mod tests {
             let actor = door.verify(shown(text.expose_secret(), "")).await.unwrap();
             assert_eq!((actor.operator(), actor.user()), (power, owner), "owner {owner:?}, made by {maker:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_client_never_has_the_power_of_an_operator() {
+        use store::oauth::{
+            clients::{self, NewClient},
+            grants::{self, NewGrant},
+            tokens::{AccessRow, NewFamily},
+        };
+        let t = sqlite().await;
+        let (door, org) = door(&t).await;
+        let operator = member(&t, org, "operator@example.com", true).await;
+        let (key, text) = key(&t, org, Some(operator), Some(operator)).await;
+        let (now, client, resource) = (t.sources.now(), "oci_a".to_owned(), "https://ocore.example/mcp".to_owned());
+        let access = opaque::make(Kind::AccessToken, &*t.sources.random);
+        let mut tx = t.begin().await.unwrap();
+        let new = NewClient { id: client.clone(), metadata: "{}".into(), secret_hash: None, fingerprint: None, address: None };
+        clients::insert(&mut tx, &new, now).await.unwrap();
+        let scopes = "read write destructive".to_owned();
+        let new = NewGrant {
+            org,
+            user: operator,
+            client: client.clone(),
+            key,
+            made_key: false,
+            scopes: scopes.clone(),
+            resource: resource.clone(),
+            redirect_host: String::new(),
+        };
+        let grant = grants::create(&mut tx, &new, &t.sources).await.unwrap();
+        let new = NewFamily { grant, client, resource: resource.clone(), scopes: scopes.clone(), confidential: false };
+        let family = rows::create_family(&mut tx, &new, &t.sources).await.unwrap().unwrap();
+        let row = AccessRow { family, scopes, issued_at: now, expires_at: now + TimeDelta::hours(1), revoked_at: None };
+        rows::insert_access(&mut tx, &access.hash, &row).await.unwrap();
+        tx.commit().await.unwrap();
+        let own = door.verify(shown(text.expose_secret(), "")).await.unwrap();
+        assert!(own.operator() && own.grant().is_none());
+        let by_token = Presented { audience: Some(&resource), ..shown(access.text.expose_secret(), "") };
+        let clients = door.verify(by_token).await.unwrap();
+        assert_eq!((clients.key(), clients.grant(), clients.operator()), (key, Some(grant), false));
+        let later = door.look(by_token).await.unwrap();
+        assert!(!later.operator() && later.ceiling() == Some(Access::Destructive));
     }
 
     #[tokio::test]
