@@ -5,7 +5,8 @@
 //!
 //! | decision | compare-and-set | beside it |
 //! |---|---|---|
-//! | [`Poll::Wait`], [`Poll::SlowDown`] | `UPDATE oauth_device_codes SET polled_at = now, interval_seconds = I WHERE hash = H` | |
+//! | [`Poll::Wait`] | `UPDATE oauth_device_codes SET polled_at = now, interval_seconds = I WHERE hash = H` | |
+//! | [`Poll::SlowDown`] | nothing is written: the process remembers it, for whoever polls without a pause must not keep the store busy | |
 //! | [`Poll::Redeem`] | `UPDATE oauth_device_codes SET state = 'redeemed', family_id = F WHERE hash = H AND state = 'approved'` | in one transaction: insert the family before it, its first tokens after it; no row: roll back, decide again |
 //! | [`Poll::Replay`] | revoke the family | |
 //! | [`answer`] | `UPDATE oauth_device_codes SET state = …, grant_id = … WHERE user_code_hash = U AND state = 'pending' AND expires_at > now` | no row: decide again |

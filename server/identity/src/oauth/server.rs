@@ -23,7 +23,7 @@ use crate::oauth::{
     Code, OauthError, client_assertion,
     client_auth::{self, Known},
     client_metadata::{self, Age, Cached, ClientUrl},
-    counts::{Counts, network},
+    counts::{Counts, Newest, network},
     device::{self, DeviceAuthorization, DeviceCode, Poll, State, UserCode},
     opaque::{self, Hash, Kind},
     pkce::Challenge,
@@ -58,6 +58,8 @@ const LOGO_TIME: Duration = Duration::from_millis(1_500);
 /// How long a picture, or that there is none, is kept; and how many.
 const LOGO_LIFE: TimeDelta = TimeDelta::hours(6);
 const LOGOS: usize = 100;
+/// Device codes whose polls are remembered: they live 15 minutes, and an address gets few of them.
+const POLLS: usize = 10_000;
 
 /// Why a request was not answered as it asked.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +94,16 @@ impl KnownClient {
     pub fn host(&self) -> Option<String> {
         ClientUrl::looks_like(&self.id).then(|| ClientUrl::parse(&self.id).ok().map(|url| url.host().to_owned())).flatten()
     }
+}
+
+/// Who asks an endpoint.
+#[derive(Debug)]
+struct Caller {
+    client: KnownClient,
+    /// Whether it proved itself, by secret or assertion.
+    confidential: bool,
+    /// Its assertion, which passed. It counts as used together with what it brings about: a request that is refused writes nothing.
+    assertion: Option<client_assertion::Used>,
 }
 
 /// A device code that waits for a person.
@@ -129,12 +141,22 @@ pub struct Server {
     counts: Counts,
     /// By the address of the picture.
     logos: Mutex<HashMap<String, (Timestamp, Option<String>)>>,
+    /// The last poll of a device code, and the seconds to wait for the next: those that come too early are not written.
+    polls: Mutex<Newest<Hash, (Timestamp, i64)>>,
 }
 
 impl Server {
     /// `schemes` are the redirect schemes of apps that are taken, beside https and loopback.
     pub fn new(db: Db, sources: Sources, schemes: Schemes, fetch: Fetch) -> Self {
-        Self { db, sources, schemes, fetch, counts: Counts::default(), logos: Mutex::default() }
+        Self {
+            db,
+            sources,
+            schemes,
+            fetch,
+            counts: Counts::default(),
+            logos: Mutex::default(),
+            polls: Mutex::new(Newest::new(POLLS)),
+        }
     }
     pub fn sources(&self) -> &Sources {
         &self.sources
@@ -304,6 +326,14 @@ impl Server {
         Ok(KnownClient { id: url.as_str().to_owned(), client, secret: None, keys })
     }
 
+    /// Counts a request to an endpoint that anybody may ask again and again.
+    fn admit(&self, address: IpAddr) -> Result2<()> {
+        self.counts.take(throttle::ENDPOINT, "endpoint", network(address), self.sources.now()).map_err(|seconds| Failed::Later {
+            error: OauthError::new(Code::TemporarilyUnavailable, "Too many requests came from this address. Try again later."),
+            seconds,
+        })
+    }
+
     /// Who a request is of, and whether that was proved.
     async fn authenticate(
         &self,
@@ -311,31 +341,36 @@ impl Server {
         authorization: Option<&str>,
         params: &Params,
         address: IpAddr,
-    ) -> Result2<(KnownClient, bool)> {
+    ) -> Result2<Caller> {
         let claim = client_auth::read(authorization, &params.client())?;
         let client = self.client(&claim.client_id, address).await?;
-        let confidential = match client_auth::check(&client.client.methods, client.secret.as_ref(), &claim.proof)? {
-            Known::Public => false,
-            Known::Confidential => true,
+        let (confidential, assertion) = match client_auth::check(&client.client.methods, client.secret.as_ref(), &claim.proof)? {
+            Known::Public => (false, None),
+            Known::Confidential => (true, None),
             Known::IfAssertionPasses => {
                 if let client_auth::Proof::Assertion(assertion) = &claim.proof {
-                    self.assertion(public, &client, assertion).await?;
-                    true
+                    (true, Some(self.assertion(public, &client, assertion).await?))
                 } else {
                     return Err(Fault::failed("client authentication").into());
                 }
             }
         };
-        Ok((client, confidential))
+        Ok(Caller { client, confidential, assertion })
+    }
+    /// Uses the caller's assertion, in the transaction of what it brings about.
+    async fn prove(&self, tx: &mut Tx, caller: &Caller, now: Timestamp) -> Result2<()> {
+        let Some(used) = &caller.assertion else { return Ok(()) };
+        let first = clients::use_assertion(tx, &used.replay, used.until, now).await?;
+        if first { Ok(()) } else { Err(client_assertion::replayed().into()) }
     }
 
-    async fn assertion(&self, public: &PublicUrl, client: &KnownClient, assertion: &str) -> Result2<()> {
+    async fn assertion(&self, public: &PublicUrl, client: &KnownClient, assertion: &str) -> Result2<client_assertion::Used> {
         let now = self.sources.now();
         let audiences: Vec<String> =
             std::iter::once(public.as_str().to_owned()).chain(["/token", "/oauth/token"].map(|path| public.join(path))).collect();
         let check = |keys: &JwkSet| client_assertion::check(assertion, &client.id, &audiences, keys, now);
         let flawed = |why: String| OauthError::new(Code::InvalidClient, format!("The client's key set cannot be used: {why}"));
-        let used = match &client.client.keys {
+        Ok(match &client.client.keys {
             Some(ClientKeys::Inline(text)) => {
                 let keys = client_assertion::keys(text.as_bytes()).map_err(|flaw| flawed(flaw.to_string()))?;
                 check(&keys).map_err(OauthError::from)?
@@ -361,11 +396,7 @@ impl Server {
                 }
             }
             None => return Err(flawed("it has none.".to_owned()).into()),
-        };
-        let mut tx = self.db.begin().await?;
-        let first = clients::use_assertion(&mut tx, &used.replay, used.until, now).await?;
-        tx.commit().await?;
-        if first { Ok(()) } else { Err(client_assertion::replayed().into()) }
+        })
     }
 
     // ------------------------------------------------------------------------------------------------ authorization
@@ -434,28 +465,24 @@ impl Server {
         params: &Params,
         address: IpAddr,
     ) -> Result2<TokenResponse> {
-        let (client, confidential) = self.authenticate(public, authorization, params, address).await?;
+        self.admit(address)?;
+        let caller = self.authenticate(public, authorization, params, address).await?;
+        let client = &caller.client;
         match request::token(params, &client.client, public)? {
             TokenRequest::Code { code, redirect_uri, verifier, resource } => {
                 let asks = CodeRequest { client: &client.id, redirect_uri, verifier, resource: resource.as_ref() };
-                self.exchange(public, &client, confidential, &code, &asks).await
+                self.exchange(public, &caller, &code, &asks).await
             }
             TokenRequest::Refresh { token, scope, resource } => {
+                let confidential = caller.confidential;
                 let asks = RefreshRequest { client: &client.id, confidential, scope, resource: resource.as_ref() };
-                self.refresh(public, &client, &token, &asks).await
+                self.refresh(public, &caller, &token, &asks).await
             }
-            TokenRequest::Device { code } => self.poll(public, &client, confidential, &code).await,
+            TokenRequest::Device { code } => self.poll(public, &caller, &code).await,
         }
     }
 
-    async fn exchange(
-        &self,
-        public: &PublicUrl,
-        client: &KnownClient,
-        confidential: bool,
-        hash: &Hash,
-        asks: &CodeRequest<'_>,
-    ) -> Result2<TokenResponse> {
+    async fn exchange(&self, public: &PublicUrl, caller: &Caller, hash: &Hash, asks: &CodeRequest<'_>) -> Result2<TokenResponse> {
         for _ in 0..TRIES {
             let now = self.sources.now();
             let row = codes::find(&self.db, hash).await?.ok_or_else(request::unknown)?;
@@ -463,15 +490,17 @@ impl Server {
             match tokens::exchange(&code, asks, now) {
                 Exchange::Spend => {
                     let mut tx = self.db.begin().await?;
-                    let family = self.family(&mut tx, row.grant, client, &row.resource, &code.scopes, confidential).await?;
+                    self.prove(&mut tx, caller, now).await?;
+                    let family = self.family(&mut tx, row.grant, caller, &row.resource, &code.scopes).await?;
                     if codes::spend(&mut tx, hash, family, now).await? {
-                        let given = self.first(&mut tx, client, family, &code.scopes, now).await?;
+                        let given = self.first(&mut tx, &caller.client, family, &code.scopes, now).await?;
                         tx.commit().await?;
                         return Ok(given);
                     }
                 }
                 Exchange::Burn(error) => {
                     let mut tx = self.db.begin().await?;
+                    self.prove(&mut tx, caller, now).await?;
                     if codes::burn(&mut tx, hash, now).await? {
                         tx.commit().await?;
                         return Err(error.into());
@@ -492,19 +521,29 @@ impl Server {
     async fn refresh(
         &self,
         public: &PublicUrl,
-        client: &KnownClient,
+        caller: &Caller,
         hash: &Hash,
         asks: &RefreshRequest<'_>,
     ) -> Result2<TokenResponse> {
+        let client = &caller.client;
+        let mut counted = false;
         for _ in 0..TRIES {
             let now = self.sources.now();
             let (token, row) = rows::refresh_token(&self.db, hash).await?.ok_or_else(request::unknown)?;
             let family = stored_family(public, &row).ok_or_else(request::unknown)?;
             let token =
                 RefreshToken { generation: token.generation, expires_at: token.expires_at, superseded_at: token.superseded_at };
-            let (generation, scopes) = match tokens::refresh(&family, &token, asks, now) {
+            let decided = tokens::refresh(&family, &token, asks, now);
+            // What gives tokens is written: once for each request, however often it is tried.
+            if matches!(decided, Refresh::Rotate { .. } | Refresh::Join { .. }) && !std::mem::replace(&mut counted, true) {
+                self.counts
+                    .take(throttle::FAMILY, "family", family.id, now)
+                    .map_err(|seconds| Failed::Later { error: tokens::busy(), seconds })?;
+            }
+            let (generation, scopes) = match decided {
                 Refresh::Rotate { from, scopes } => {
                     let mut tx = self.db.begin().await?;
+                    self.prove(&mut tx, caller, now).await?;
                     if !rows::rotate(&mut tx, family.grant, family.id, from, now).await? {
                         continue;
                     }
@@ -520,6 +559,7 @@ impl Server {
                 Refresh::Refuse(error) => return Err(error.into()),
             };
             let mut tx = self.db.begin().await?;
+            self.prove(&mut tx, caller, now).await?;
             if rows::join(&mut tx, family.grant, family.id, generation, tokens::MOST_JOINED, now).await? {
                 let given = self.next(&mut tx, client, &family, generation, scopes, now).await?;
                 tx.commit().await?;
@@ -529,28 +569,29 @@ impl Server {
         Err(tokens::busy().into())
     }
 
-    async fn poll(&self, public: &PublicUrl, client: &KnownClient, confidential: bool, hash: &Hash) -> Result2<TokenResponse> {
+    async fn poll(&self, public: &PublicUrl, caller: &Caller, hash: &Hash) -> Result2<TokenResponse> {
         for _ in 0..TRIES {
             let now = self.sources.now();
             let row = devices::by_device(&self.db, hash).await?.ok_or_else(request::unknown)?;
-            let code = stored_device(public, &row).ok_or_else(request::unknown)?;
-            match device::poll(&code, &client.id, now) {
+            let mut code = stored_device(public, &row).ok_or_else(request::unknown)?;
+            match self.decide(&mut code, &caller.client.id, hash, now) {
                 Poll::Wait(error) => {
-                    self.polled(hash, code.interval, now).await?;
+                    let mut tx = self.db.begin().await?;
+                    self.prove(&mut tx, caller, now).await?;
+                    devices::polled(&mut tx, hash, code.interval, now).await?;
+                    tx.commit().await?;
                     return Err(error.into());
                 }
-                Poll::SlowDown { interval, error } => {
-                    self.polled(hash, interval, now).await?;
-                    return Err(error.into());
-                }
+                Poll::SlowDown { error, .. } => return Err(error.into()),
                 Poll::Redeem { grant } => {
                     let mut tx = self.db.begin().await?;
+                    self.prove(&mut tx, caller, now).await?;
                     // What the person consented to, which may be less than what was asked for.
                     let consent = grants::find(&mut tx, grant).await?.ok_or_else(request::unknown)?;
                     let scopes = Scopes::stored(&consent.scopes);
-                    let family = self.family(&mut tx, grant, client, &row.resource, &scopes, confidential).await?;
+                    let family = self.family(&mut tx, grant, caller, &row.resource, &scopes).await?;
                     if devices::redeem(&mut tx, hash, family, now).await? {
-                        let given = self.first(&mut tx, client, family, &scopes, now).await?;
+                        let given = self.first(&mut tx, &caller.client, family, &scopes, now).await?;
                         tx.commit().await?;
                         return Ok(given);
                     }
@@ -564,27 +605,29 @@ impl Server {
         }
         Err(tokens::busy().into())
     }
-    async fn polled(&self, hash: &Hash, interval: i64, now: Timestamp) -> Result2<()> {
-        let mut tx = self.db.begin().await?;
-        devices::polled(&mut tx, hash, interval, now).await?;
-        Ok(tx.commit().await?)
+    /// By what the store and this process know of the last poll; of many at once one is in time.
+    fn decide(&self, code: &mut DeviceCode, client: &str, hash: &Hash, now: Timestamp) -> Poll {
+        let mut polls = self.polls.lock();
+        if let Some((at, interval)) = polls.get(hash) {
+            code.polled_at = code.polled_at.max(Some(*at));
+            code.interval = code.interval.max(*interval);
+        }
+        let decided = device::poll(code, client, now);
+        match &decided {
+            Poll::Wait(_) => polls.put(*hash, (now, code.interval)),
+            Poll::SlowDown { interval, .. } => polls.put(*hash, (now, *interval)),
+            _ => polls.remove(hash),
+        }
+        decided
     }
 
-    async fn family(
-        &self,
-        tx: &mut Tx,
-        grant: GrantId,
-        client: &KnownClient,
-        resource: &str,
-        scopes: &Scopes,
-        confidential: bool,
-    ) -> Result2<FamilyId> {
+    async fn family(&self, tx: &mut Tx, grant: GrantId, caller: &Caller, resource: &str, scopes: &Scopes) -> Result2<FamilyId> {
         let new = NewFamily {
             grant,
-            client: client.id.clone(),
+            client: caller.client.id.clone(),
             resource: resource.to_owned(),
             scopes: scopes.to_string(),
-            confidential,
+            confidential: caller.confidential,
         };
         let revoked = || OauthError::new(Code::InvalidGrant, "The authorization was revoked. Authorize again.");
         Ok(rows::create_family(tx, &new, &self.sources).await?.ok_or_else(revoked)?)
@@ -641,6 +684,10 @@ impl Server {
         Ok(TokenResponse { access_token: access.text, refresh_token, scopes })
     }
     async fn end_family(&self, family: FamilyId, why: RevokedWhy, now: Timestamp) -> Result2<()> {
+        // Whoever tries again and again makes one write.
+        if rows::family(&self.db, family).await?.is_none_or(|row| row.revoked_at.is_some()) {
+            return Ok(());
+        }
         let mut tx = self.db.begin().await?;
         if rows::revoke_family(&mut tx, family, why, now).await? {
             tracing::warn!(%family, why = why.as_str(), "an authorization was ended: a code or token of it was used twice");
@@ -653,27 +700,29 @@ impl Server {
     /// # Errors
     /// `invalid_request`, `invalid_client`.
     pub async fn revoke(&self, public: &PublicUrl, authorization: Option<&str>, params: &Params, address: IpAddr) -> Result2<()> {
-        let (client, _) = self.authenticate(public, authorization, params, address).await?;
+        self.admit(address)?;
+        let caller = self.authenticate(public, authorization, params, address).await?;
         let Some((kind, hash)) = request::subject(params)? else { return Ok(()) };
         let now = self.sources.now();
+        // One that has ended already is as good as unknown: that is not written again.
         let row = match kind {
             Kind::RefreshToken => rows::refresh_token(&self.db, &hash).await?.map(|(_, family)| family),
-            _ => rows::access_token(&self.db, &hash).await?.map(|found| found.family),
+            _ => rows::access_token(&self.db, &hash)
+                .await?
+                .filter(|found| found.access.revoked_at.is_none())
+                .map(|found| found.family),
         };
-        let Some(family) = row.as_ref().and_then(|row| stored_family(public, row)) else { return Ok(()) };
-        match tokens::revocation(&family, &client.id, kind == Kind::RefreshToken) {
-            Some(Revocation::Family) => self.end_family_quietly(family.id, now).await,
-            Some(Revocation::Access) => {
-                let mut tx = self.db.begin().await?;
-                rows::revoke_access(&mut tx, &hash, now).await?;
-                Ok(tx.commit().await?)
-            }
-            None => Ok(()),
-        }
-    }
-    async fn end_family_quietly(&self, family: FamilyId, now: Timestamp) -> Result2<()> {
+        let Some(family) = row.as_ref().and_then(|row| stored_family(public, row)).filter(|family| family.revoked_at.is_none())
+        else {
+            return Ok(());
+        };
+        let Some(revocation) = tokens::revocation(&family, &caller.client.id, kind == Kind::RefreshToken) else { return Ok(()) };
         let mut tx = self.db.begin().await?;
-        rows::revoke_family(&mut tx, family, RevokedWhy::Client, now).await?;
+        self.prove(&mut tx, &caller, now).await?;
+        match revocation {
+            Revocation::Family => rows::revoke_family(&mut tx, family.id, RevokedWhy::Client, now).await?,
+            Revocation::Access => rows::revoke_access(&mut tx, &hash, now).await?,
+        };
         Ok(tx.commit().await?)
     }
 
@@ -688,8 +737,9 @@ impl Server {
         params: &Params,
         address: IpAddr,
     ) -> Result2<Introspection> {
-        let (client, confidential) = self.authenticate(public, authorization, params, address).await?;
-        if !confidential {
+        self.admit(address)?;
+        let caller = self.authenticate(public, authorization, params, address).await?;
+        if !caller.confidential {
             return Err(OauthError::new(
                 Code::InvalidClient,
                 "Introspection is for clients that authenticate, by secret or assertion. This one is public.",
@@ -698,13 +748,22 @@ impl Server {
         }
         let Some((kind, hash)) = request::subject(params)? else { return Ok(Introspection::INACTIVE) };
         let now = self.sources.now();
+        let told = self.told(public, kind, &hash, &caller.client.id, now).await?;
+        if told.active && caller.assertion.is_some() {
+            let mut tx = self.db.begin().await?;
+            self.prove(&mut tx, &caller, now).await?;
+            tx.commit().await?;
+        }
+        Ok(told)
+    }
+    async fn told(&self, public: &PublicUrl, kind: Kind, hash: &Hash, client: &str, now: Timestamp) -> Result2<Introspection> {
         if kind == Kind::RefreshToken {
-            let Some((row, family_row)) = rows::refresh_token(&self.db, &hash).await? else { return Ok(Introspection::INACTIVE) };
+            let Some((row, family_row)) = rows::refresh_token(&self.db, hash).await? else { return Ok(Introspection::INACTIVE) };
             let Some(family) = stored_family(public, &family_row) else { return Ok(Introspection::INACTIVE) };
             let token = RefreshToken { generation: row.generation, expires_at: row.expires_at, superseded_at: row.superseded_at };
-            return Ok(Introspection::refresh(&token, &family, &client.id, public, now));
+            return Ok(Introspection::refresh(&token, &family, client, public, now));
         }
-        let Some(found) = rows::access_token(&self.db, &hash).await? else { return Ok(Introspection::INACTIVE) };
+        let Some(found) = rows::access_token(&self.db, hash).await? else { return Ok(Introspection::INACTIVE) };
         let Some(family) = stored_family(public, &found.family) else { return Ok(Introspection::INACTIVE) };
         if found.grant.revoked_at.is_some() {
             return Ok(Introspection::INACTIVE);
@@ -714,7 +773,7 @@ impl Server {
             expires_at: found.access.expires_at,
             revoked_at: found.access.revoked_at,
         };
-        Ok(Introspection::access(&token, &family, &client.id, public, now))
+        Ok(Introspection::access(&token, &family, client, public, now))
     }
 
     // ------------------------------------------------------------------------------------------------ devices
@@ -731,7 +790,8 @@ impl Server {
         address: IpAddr,
         agent: &str,
     ) -> Result2<DeviceAuthorization> {
-        let (client, _) = self.authenticate(public, authorization, params, address).await?;
+        let caller = self.authenticate(public, authorization, params, address).await?;
+        let client = &caller.client;
         let (scopes, resource) = request::device(params, &client.client, public)?;
         let now = self.sources.now();
         self.counts.take(throttle::REGISTRATION, "device", network(address), now).map_err(|seconds| Failed::Later {
@@ -753,6 +813,7 @@ impl Server {
                 expires_at: now + device::LIFE,
             };
             let mut tx = self.db.begin().await?;
+            self.prove(&mut tx, &caller, now).await?;
             match devices::insert(&mut tx, &new, now).await {
                 Ok(()) => {
                     clients::touch(&mut tx, &client.id, now).await?;
@@ -888,3 +949,6 @@ pub fn logged(failed: &Failed) -> Value {
         Failed::Fault(_) => json!({ "error": "server_error" }),
     }
 }
+
+#[cfg(test)]
+mod tests;

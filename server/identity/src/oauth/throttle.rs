@@ -1,4 +1,5 @@
-//! Limits on guessing second factors and user codes, and on registering clients. (Passwords have theirs where people sign in.)
+//! Limits on guessing second factors and user codes, on registering clients, and on what anybody may have written. (Passwords have
+//! theirs where people sign in.)
 //!
 //! Counts of failures in a window. Each attempt is counted *before* anything is compared and taken back when it was right, so that of
 //! many at once no more are tried than may fail.
@@ -43,6 +44,11 @@ pub const DOCUMENT: Limit = Limit::anybody(30, 15);
 pub const PROVIDER: Limit = Limit::anybody(60, 15);
 /// New registrations of clients from one address. Counted as failures are.
 pub const REGISTRATION: Limit = Limit::anybody(30, 60);
+/// Requests to the token, revocation and introspection endpoints from one address, right or wrong: hosts ask for many people from few
+/// addresses, once in an hour for each.
+pub const ENDPOINT: Limit = Limit::anybody(600, 1);
+/// Refreshes of one family, all of which are written: a client needs one in an hour, and its workers some at once.
+pub const FAMILY: Limit = Limit::known(240, 60);
 
 /// What is kept of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

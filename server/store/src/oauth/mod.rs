@@ -39,8 +39,15 @@ words! {
 /// How long rows stay after their end: clocks of nodes differ, and what is under way when one ends must find its row.
 const STAYS: TimeDelta = TimeDelta::hours(1);
 
+/// How many generations of a family's refresh tokens are kept, and how long older ones stay that were replaced: whoever refreshes all the
+/// time fills no store. One that refreshes each hour has 720 generations in the life of a token, so that each of its tokens is known for
+/// as long as it lives, and using it again after it was replaced ends the family.
+const GENERATIONS: i64 = 1_000;
+const REPLACED: TimeDelta = TimeDelta::days(1);
+
 /// Deletes what ended an hour ago: codes and device codes that gave nothing, tokens, families that have no token left (with the codes
-/// that they came of), assertions. A refresh token lives longer than the access tokens beside it, so a family goes a refresh token's
+/// that they came of), assertions; and refresh tokens that were replaced many generations
+/// ago. A refresh token lives longer than the access tokens beside it, so a family goes a refresh token's
 /// life after its last use. To be called hourly. Gives the number of rows.
 ///
 /// # Errors
@@ -60,5 +67,13 @@ pub async fn prune(db: &Db, now: Timestamp) -> Result<u64> {
     ] {
         gone += db.execute(statement, args![now - STAYS]).await?;
     }
+    gone += db
+        .execute(
+            "DELETE FROM oauth_refresh_tokens WHERE family_id IN (SELECT id FROM oauth_families WHERE generation > $2) \
+             AND superseded_at <= $1 AND generation + $2 < \
+             (SELECT f.generation FROM oauth_families f WHERE f.id = oauth_refresh_tokens.family_id)",
+            args![now - REPLACED, GENERATIONS],
+        )
+        .await?;
     Ok(gone)
 }

@@ -794,3 +794,34 @@ async fn what_has_ended_goes_and_what_tells_of_a_replay_stays() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_refreshes_all_the_time_fills_no_store_and_a_token_used_again_is_known_as_such() {
+    each_engine(async |t| {
+        let (_, grant) = consented(t).await;
+        let now = t.sources.now();
+        let (often, seldom) = (family(t, grant, 1).await, family(t, grant, 2).await);
+        let replaced = |family, generation, at| RefreshRow { superseded_at: Some(at), ..refresh(family, generation, now) };
+        in_tx(t, async |tx| {
+            for (id, generation) in [(often, 1_100), (seldom, 1_000)] {
+                tx.execute("UPDATE oauth_families SET generation = $2 WHERE id = $1", args![id, generation]).await?;
+            }
+            tokens::insert_refresh(tx, &[10; 32], &replaced(often, 99, now)).await?;
+            tokens::insert_refresh(tx, &[11; 32], &replaced(often, 100, now)).await?;
+            tokens::insert_refresh(tx, &[12; 32], &replaced(often, 50, now + TimeDelta::hours(1))).await?;
+            tokens::insert_refresh(tx, &[13; 32], &refresh(often, 1_100, now)).await?;
+            tokens::insert_refresh(tx, &[14; 32], &replaced(seldom, 2, now)).await
+        })
+        .await;
+        let there = async |hash: u8| tokens::refresh_token(&t.db, &[hash; 32]).await.unwrap().is_some();
+        prune(t, now + TimeDelta::hours(23)).await.unwrap();
+        assert!(there(10).await, "within a day");
+        prune(t, now + TimeDelta::days(1)).await.unwrap();
+        assert!(!there(10).await, "a thousand generations ago");
+        assert!(there(11).await && there(12).await && there(13).await && there(14).await && there(2).await);
+        prune(t, now + TimeDelta::days(29)).await.unwrap();
+        assert!(there(11).await && there(13).await && there(14).await, "what one that refreshes each hour may use again");
+        assert!(!there(12).await);
+    })
+    .await;
+}
