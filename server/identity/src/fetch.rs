@@ -211,6 +211,19 @@ impl Fetch {
         Ok(Self(Arc::new(Inner { networks, client, own_ports, places: Semaphore::new(PLACES), running: Mutex::default() })))
     }
 
+    /// Another with places and fetches under way of its own: what is slow at the one keeps nobody waiting at the other.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let Inner { networks, client, own_ports, .. } = &*self.0;
+        Self(Arc::new(Inner {
+            networks: networks.clone(),
+            client: client.clone(),
+            own_ports: own_ports.clone(),
+            places: Semaphore::new(PLACES),
+            running: Mutex::default(),
+        }))
+    }
+
     /// Fetches a URL that a stranger named. Who asks for one that is being fetched gets what comes of that.
     ///
     /// # Errors

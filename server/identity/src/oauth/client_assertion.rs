@@ -29,8 +29,10 @@ const MOST_KEYS: usize = 50;
 const MOST_LIFE: TimeDelta = TimeDelta::minutes(5);
 /// How far two clocks may differ.
 const SKEW: TimeDelta = TimeDelta::seconds(30);
-/// At most so often is a set fetched again because a key was not in it.
+/// At most so often is a set fetched again because a key was not in it, or another one under its id.
 const REFETCH: TimeDelta = TimeDelta::minutes(5);
+/// A set that was fetched longer ago serves no more: a key that its client took back ends with it.
+const MOST_AGE: TimeDelta = TimeDelta::hours(1);
 
 /// Signatures by public key alone: with `none` or an HMAC anybody who can read the key set could sign.
 const ALGORITHMS: [(Algorithm, &str); 4] =
@@ -86,8 +88,13 @@ pub fn keys(body: &[u8]) -> std::result::Result<JwkSet, KeysFlaw> {
     Ok(JwkSet { keys })
 }
 
-/// Whether a set is to be fetched again because an assertion names a key that is not in it: so often and no more, lest invented key ids
-/// turn ocore on the client's host.
+/// Whether a set that was fetched may still be used.
+pub fn serves(fetched_at: Timestamp, now: Timestamp) -> bool {
+    now - fetched_at < MOST_AGE
+}
+
+/// Whether a set is to be fetched again because an assertion is of no key in it: so often and no more, lest invented key ids turn ocore
+/// on the client's host.
 pub fn refetch(fetched_at: Timestamp, now: Timestamp) -> bool {
     now - fetched_at >= REFETCH
 }
@@ -107,12 +114,14 @@ pub struct Used {
 pub enum Refused {
     /// No key of the set has the assertion's `kid`, or fits it: fetch the set again if [`refetch`] says so, and try once more.
     NoKey(OauthError),
+    /// The key of that `kid` did not sign it. Its client may have replaced the key: fetch the set again, likewise.
+    Signature(OauthError),
     Bad(OauthError),
 }
 impl From<Refused> for OauthError {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::NoKey(error) | Refused::Bad(error) => error,
+            Refused::NoKey(error) | Refused::Signature(error) | Refused::Bad(error) => error,
         }
     }
 }
@@ -194,39 +203,60 @@ pub fn check(
         Ok(data) => {
             serde_json::from_value(data.claims).map_err(|_| bad("it must have iss, sub, aud, exp and jti, each of its type."))?
         }
-        Err(_) => return Err(bad("its signature is not of the key that it names.")),
+        Err(_) => return Err(Refused::Signature(refuse("its signature is not of the key that it names."))),
     };
-    if claims.iss != client_id || claims.sub != client_id {
-        return Err(bad("iss and sub must both be the client_id."));
+    claims.check(client_id, audiences, now).map_err(Refused::Bad)
+}
+
+/// Whether an assertion could pass with some key, as far as it says so itself: what cannot is refused before anybody's host is asked for
+/// keys. It says nothing about who sent it.
+///
+/// # Errors
+/// As [`check`].
+pub fn plausible(assertion: &str, client_id: &str, audiences: &[String], now: Timestamp) -> std::result::Result<(), OauthError> {
+    let unreadable = || refuse("it is no signed JWT with iss, sub, aud, exp and jti, each of its type.");
+    if assertion.len() > LONGEST {
+        return Err(refuse("it is longer than 8 KB."));
     }
-    let audience = match &claims.aud {
-        Audience::One(one) => Some(one),
-        Audience::List(list) if list.len() == 1 => list.first(),
-        Audience::List(_) => None,
-    };
-    if !audience.is_some_and(|a| audiences.contains(a)) {
-        return Err(bad(
-            "aud must be exactly one: the issuer or the token endpoint, as the metadata of this server spells them.",
-        ));
-    }
-    let exp = claims.exp.time().ok_or_else(|| bad("exp is no time."))?;
-    if exp <= now - SKEW {
-        return Err(bad("it has expired. Sign a new one for each request."));
-    }
-    if exp > now + MOST_LIFE + SKEW {
-        return Err(bad("exp is more than 5 minutes away. Sign a new one for each request."));
-    }
-    for begin in [claims.iat, claims.nbf].into_iter().flatten() {
-        if begin.time().is_none_or(|t| t > now + SKEW) {
-            return Err(bad("iat or nbf is in the future. Set the clock."));
+    let payload = assertion.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok()).ok_or_else(unreadable)?;
+    let claims: Claims = serde_json::from_slice(&payload).map_err(|_| unreadable())?;
+    claims.check(client_id, audiences, now).map(drop)
+}
+
+impl Claims {
+    fn check(&self, client_id: &str, audiences: &[String], now: Timestamp) -> std::result::Result<Used, OauthError> {
+        if self.iss != client_id || self.sub != client_id {
+            return Err(refuse("iss and sub must both be the client_id."));
         }
+        let audience = match &self.aud {
+            Audience::One(one) => Some(one),
+            Audience::List(list) if list.len() == 1 => list.first(),
+            Audience::List(_) => None,
+        };
+        if !audience.is_some_and(|a| audiences.contains(a)) {
+            return Err(refuse(
+                "aud must be exactly one: the issuer or the token endpoint, as the metadata of this server spells them.",
+            ));
+        }
+        let exp = self.exp.time().ok_or_else(|| refuse("exp is no time."))?;
+        if exp <= now - SKEW {
+            return Err(refuse("it has expired. Sign a new one for each request."));
+        }
+        if exp > now + MOST_LIFE + SKEW {
+            return Err(refuse("exp is more than 5 minutes away. Sign a new one for each request."));
+        }
+        for begin in [self.iat, self.nbf].into_iter().flatten() {
+            if begin.time().is_none_or(|t| t > now + SKEW) {
+                return Err(refuse("iat or nbf is in the future. Set the clock."));
+            }
+        }
+        if self.jti.is_empty() || self.jti.len() > 256 {
+            return Err(refuse("jti must have 1 to 256 bytes."));
+        }
+        let replay =
+            Sha256::new_with_prefix(client_id.as_bytes()).chain_update([0]).chain_update(self.jti.as_bytes()).finalize().into();
+        Ok(Used { replay, until: exp + SKEW })
     }
-    if claims.jti.is_empty() || claims.jti.len() > 256 {
-        return Err(bad("jti must have 1 to 256 bytes."));
-    }
-    let replay =
-        Sha256::new_with_prefix(client_id.as_bytes()).chain_update([0]).chain_update(claims.jti.as_bytes()).finalize().into();
-    Ok(Used { replay, until: exp + SKEW })
 }
 
 /// The `sub` of an assertion that was not checked: to find the client whose keys check it. A request with an assertion may leave
@@ -273,7 +303,7 @@ fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use aws_lc_rs::{
         rand::SystemRandom,
         signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _},
@@ -286,12 +316,12 @@ mod tests {
 
     const CLIENT: &str = "https://chatgpt.com/oauth/client.json";
 
-    struct Signer {
+    pub(crate) struct Signer {
         key: EncodingKey,
         algorithm: Algorithm,
-        jwk: Value,
+        pub jwk: Value,
     }
-    fn p256(kid: &str) -> Signer {
+    pub(crate) fn p256(kid: &str) -> Signer {
         let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.as_ref()).unwrap();
         let point = pair.public_key().as_ref()[1..].to_vec();
@@ -332,7 +362,7 @@ mod tests {
     fn claims() -> Value {
         json!({"iss": CLIENT, "sub": CLIENT, "aud": "https://ocore.example/token", "exp": now().timestamp() + 60, "iat": now().timestamp(), "jti": "a"})
     }
-    fn sign(signer: &Signer, kid: Option<&str>, claims: &Value) -> String {
+    pub(crate) fn sign(signer: &Signer, kid: Option<&str>, claims: &Value) -> String {
         encode(&Header { kid: kid.map(str::to_owned), ..Header::new(signer.algorithm) }, claims, &signer.key).unwrap()
     }
     fn check(assertion: &str, keys: &JwkSet) -> std::result::Result<Used, Refused> {
@@ -340,7 +370,7 @@ mod tests {
         super::check(assertion, CLIENT, &names, keys, now())
     }
     fn is_bad(result: std::result::Result<Used, Refused>) -> bool {
-        matches!(result, Err(Refused::Bad(error)) if error.code() == Code::InvalidClient)
+        matches!(result, Err(Refused::Bad(error) | Refused::Signature(error)) if error.code() == Code::InvalidClient)
     }
 
     #[test]

@@ -60,6 +60,10 @@ const LOGO_LIFE: TimeDelta = TimeDelta::hours(6);
 const LOGOS: usize = 100;
 /// Device codes whose polls are remembered: they live 15 minutes, and an address gets few of them.
 const POLLS: usize = 10_000;
+/// How long it is remembered that a client has no key set that can be used, and that its host did not answer; and of how many clients.
+const NO_KEYS: TimeDelta = TimeDelta::minutes(5);
+const NO_ANSWER: TimeDelta = TimeDelta::minutes(1);
+const WITHOUT_KEYS: usize = 10_000;
 
 /// Why a request was not answered as it asked.
 #[derive(Debug, thiserror::Error)]
@@ -137,12 +141,17 @@ pub struct Server {
     db: Db,
     sources: Sources,
     schemes: Schemes,
-    fetch: Fetch,
+    /// With places of their own: hosts of logos are in nobody's way who signs in.
+    documents: Fetch,
+    key_sets: Fetch,
+    pictures: Fetch,
     counts: Counts,
     /// By the address of the picture.
     logos: Mutex<HashMap<String, (Timestamp, Option<String>)>>,
     /// The last poll of a device code, and the seconds to wait for the next: those that come too early are not written.
     polls: Mutex<Newest<Hash, (Timestamp, i64)>>,
+    /// By client: why its key set cannot be had, and until when it is not asked for again.
+    without_keys: Mutex<Newest<String, (Timestamp, OauthError)>>,
 }
 
 impl Server {
@@ -152,10 +161,13 @@ impl Server {
             db,
             sources,
             schemes,
-            fetch,
+            key_sets: fetch.apart(),
+            pictures: fetch.apart(),
+            documents: fetch,
             counts: Counts::default(),
             logos: Mutex::default(),
             polls: Mutex::new(Newest::new(POLLS)),
+            without_keys: Mutex::new(Newest::new(WITHOUT_KEYS)),
         }
     }
     pub fn sources(&self) -> &Sources {
@@ -271,7 +283,7 @@ impl Server {
         {
             return logo.clone();
         }
-        let logo = tokio::time::timeout(LOGO_TIME, self.fetch.logo(url)).await.ok().and_then(Result::ok);
+        let logo = tokio::time::timeout(LOGO_TIME, self.pictures.logo(url)).await.ok().and_then(Result::ok);
         let mut kept = self.logos.lock();
         if kept.len() >= LOGOS {
             kept.retain(|_, (until, _)| now < *until);
@@ -307,7 +319,7 @@ impl Server {
         }
         let unusable =
             |why: &str| OauthError::new(Code::InvalidClient, format!("The document of the client cannot be fetched: {why}"));
-        let fetched = match self.fetch.get(url.as_str(), &DOCUMENT).await {
+        let fetched = match self.documents.get(url.as_str(), &DOCUMENT).await {
             Ok(fetched) => fetched,
             // A copy that was good serves on for a while, unless the host took the document back.
             Err(why) => {
@@ -349,7 +361,7 @@ impl Server {
             Known::Confidential => (true, None),
             Known::IfAssertionPasses => {
                 if let client_auth::Proof::Assertion(assertion) = &claim.proof {
-                    (true, Some(self.assertion(public, &client, assertion).await?))
+                    (true, Some(self.assertion(public, &client, assertion, address).await?))
                 } else {
                     return Err(Fault::failed("client authentication").into());
                 }
@@ -364,39 +376,81 @@ impl Server {
         if first { Ok(()) } else { Err(client_assertion::replayed().into()) }
     }
 
-    async fn assertion(&self, public: &PublicUrl, client: &KnownClient, assertion: &str) -> Result2<client_assertion::Used> {
+    async fn assertion(
+        &self,
+        public: &PublicUrl,
+        client: &KnownClient,
+        assertion: &str,
+        address: IpAddr,
+    ) -> Result2<client_assertion::Used> {
         let now = self.sources.now();
         let audiences: Vec<String> =
             std::iter::once(public.as_str().to_owned()).chain(["/token", "/oauth/token"].map(|path| public.join(path))).collect();
         let check = |keys: &JwkSet| client_assertion::check(assertion, &client.id, &audiences, keys, now);
-        let flawed = |why: String| OauthError::new(Code::InvalidClient, format!("The client's key set cannot be used: {why}"));
-        Ok(match &client.client.keys {
+        let uri = match &client.client.keys {
             Some(ClientKeys::Inline(text)) => {
-                let keys = client_assertion::keys(text.as_bytes()).map_err(|flaw| flawed(flaw.to_string()))?;
-                check(&keys).map_err(OauthError::from)?
+                let keys = client_assertion::keys(text.as_bytes()).map_err(|flaw| no_keys(&flaw))?;
+                return Ok(check(&keys).map_err(OauthError::from)?);
             }
-            Some(ClientKeys::Uri(uri)) => {
-                let have = client.keys.as_ref().and_then(|(text, at)| Some((client_assertion::keys(text.as_bytes()).ok()?, *at)));
-                let first = have.as_ref().map(|(keys, at)| (check(keys), *at));
-                match first {
-                    Some((Ok(used), _)) => used,
-                    Some((Err(client_assertion::Refused::Bad(error)), _)) => return Err(error.into()),
-                    Some((Err(client_assertion::Refused::NoKey(error)), at)) if !client_assertion::refetch(at, now) => {
-                        return Err(error.into());
-                    }
-                    _ => {
-                        let fetched = self.fetch.get(uri, &KEY_SET).await.map_err(|why| flawed(format!("{why}.")))?;
-                        let keys = client_assertion::keys(&fetched.body).map_err(|flaw| flawed(flaw.to_string()))?;
-                        let text = String::from_utf8_lossy(&fetched.body).into_owned();
-                        let mut tx = self.db.begin().await?;
-                        clients::save_keys(&mut tx, &client.id, &text, now).await?;
-                        tx.commit().await?;
-                        check(&keys).map_err(OauthError::from)?
-                    }
-                }
+            Some(ClientKeys::Uri(uri)) => uri,
+            None => return Err(no_keys(&"it has none").into()),
+        };
+        // Before anybody's host is asked.
+        client_assertion::plausible(assertion, &client.id, &audiences, now)?;
+        if let Some((text, at)) = &client.keys
+            && client_assertion::serves(*at, now)
+            && let Ok(keys) = client_assertion::keys(text.as_bytes())
+        {
+            match check(&keys) {
+                Ok(used) => return Ok(used),
+                Err(client_assertion::Refused::Bad(error)) => return Err(error.into()),
+                Err(refused) if !client_assertion::refetch(*at, now) => return Err(OauthError::from(refused).into()),
+                Err(_) => {}
             }
-            None => return Err(flawed("it has none.".to_owned()).into()),
-        })
+        }
+        let keys = self.key_set(&client.id, uri, address, now).await?;
+        Ok(check(&keys).map_err(OauthError::from)?)
+    }
+
+    /// Fetches a client's key set, seldom: anybody can name a client, and a key that it does not have.
+    async fn key_set(&self, client: &str, uri: &str, address: IpAddr, now: Timestamp) -> Result2<JwkSet> {
+        if let Some((until, error)) = self.without_keys.lock().get(&client.to_owned())
+            && now < *until
+        {
+            return Err(error.clone().into());
+        }
+        self.counts.take(throttle::KEY_SET, "key set", network(address), now).map_err(|seconds| Failed::Later {
+            error: OauthError::new(
+                Code::TemporarilyUnavailable,
+                "Too many key sets were looked up from this address. Try again later.",
+            ),
+            seconds,
+        })?;
+        let fetched = match self.key_sets.get(uri, &KEY_SET).await {
+            Ok(fetched) => {
+                client_assertion::keys(&fetched.body).map(|keys| (keys, fetched)).map_err(|flaw| (no_keys(&flaw), NO_KEYS))
+            }
+            Err(why) if why.passing() => Err((
+                OauthError::new(
+                    Code::TemporarilyUnavailable,
+                    format!("The client's key set cannot be fetched at the moment: {why}. Try again in a minute."),
+                ),
+                NO_ANSWER,
+            )),
+            Err(why) => Err((no_keys(&why), NO_KEYS)),
+        };
+        let (keys, fetched) = match fetched {
+            Ok(found) => found,
+            Err((error, time)) => {
+                self.without_keys.lock().put(client.to_owned(), (now + time, error.clone()));
+                return Err(error.into());
+            }
+        };
+        let text = String::from_utf8_lossy(&fetched.body).into_owned();
+        let mut tx = self.db.begin().await?;
+        clients::save_keys(&mut tx, client, &text, now).await?;
+        tx.commit().await?;
+        Ok(keys)
     }
 
     // ------------------------------------------------------------------------------------------------ authorization
@@ -893,6 +947,9 @@ impl Server {
     }
 }
 
+fn no_keys(why: &dyn std::fmt::Display) -> OauthError {
+    OauthError::new(Code::InvalidClient, format!("The client's key set cannot be used: {why}."))
+}
 fn known(row: ClientRow, client: Client) -> KnownClient {
     KnownClient { id: row.id, client, secret: row.secret_hash, keys: row.keys.zip(row.keys_fetched_at) }
 }

@@ -40,6 +40,8 @@ pub const USER_CODE: Limit = Limit::known(5, 15);
 pub const USER_CODE_ADDRESS: Limit = Limit::anybody(20, 15);
 /// Metadata documents that one address makes ocore fetch, beside the copies that serve: nobody turns it on another's host.
 pub const DOCUMENT: Limit = Limit::anybody(30, 15);
+/// The same of key sets.
+pub const KEY_SET: Limit = Limit::anybody(60, 15);
 /// Sign-ins at OpenID providers that one address begins and does not end. Counted as failures are.
 pub const PROVIDER: Limit = Limit::anybody(60, 15);
 /// New registrations of clients from one address. Counted as failures are.
