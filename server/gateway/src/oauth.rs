@@ -218,6 +218,9 @@ fn failed(error: &Failed, by_header: bool) -> Response {
         Failed::Refused(error) => {
             let status = StatusCode::from_u16(error.code().status()).unwrap_or(StatusCode::BAD_REQUEST);
             let mut response = json(status, error);
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                return answer::retry_after(response, 30);
+            }
             if status == StatusCode::UNAUTHORIZED && by_header {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"ocore\""));
             }

@@ -135,11 +135,18 @@ impl Cached {
     const UNSAID: TimeDelta = TimeDelta::hours(1);
     /// After that a copy is not used even when its host cannot be reached: whoever took a client back must see it end.
     const GONE: TimeDelta = TimeDelta::days(2);
+    /// After that not even for who has a consent already and refreshes: the life of a refresh token.
+    const KEPT: TimeDelta = TimeDelta::days(30);
 
     /// A copy fetched now, with the lifetime that its `Cache-Control` gives (RFC 9111 section 5.2.2), within the bounds above.
     pub fn new(cache_control: Option<&str>, now: Timestamp) -> Self {
         let lifetime = lifetime(cache_control).unwrap_or(Self::UNSAID).clamp(Self::LEAST, Self::MOST);
         Self { fetched_at: now, fresh_until: now + lifetime }
+    }
+    /// Whether it may serve the refreshes of whoever has a consent while its host cannot be reached: a client that hears that it is
+    /// unknown forgets what it has, and its person must consent again.
+    pub fn serves_refreshes(self, now: Timestamp) -> bool {
+        now < self.fetched_at + Self::KEPT
     }
     /// What to do with it now.
     pub fn age(self, now: Timestamp) -> Age {

@@ -28,7 +28,7 @@ use crate::oauth::{
     opaque::{self, Hash, Kind},
     pkce::Challenge,
     redirect::{self, Schemes},
-    registration::{self, Client, Keys as ClientKeys},
+    registration::{self, Client, GrantType, Keys as ClientKeys},
     request::{self, Authorization, Params, TokenRequest},
     resource::{PublicUrl, Resource},
     scope::{self, Scopes},
@@ -233,6 +233,10 @@ impl Server {
     /// # Errors
     /// `invalid_client`; too many documents from one address.
     pub async fn client(&self, id: &str, address: IpAddr) -> Result2<KnownClient> {
+        self.client_for(id, address, false).await
+    }
+    /// `refreshes`: for a refresh of a family that lives, which a client whose host is away goes on to get.
+    async fn client_for(&self, id: &str, address: IpAddr, refreshes: bool) -> Result2<KnownClient> {
         let now = self.sources.now();
         let found = if id.len() <= 500 { clients::find(&self.db, id).await? } else { None };
         if id == registration::OWN {
@@ -244,7 +248,7 @@ impl Server {
             return Ok(KnownClient { id: id.to_owned(), client: Client::own(), secret: None, keys: None });
         }
         if ClientUrl::looks_like(id) {
-            return self.document(ClientUrl::parse(id)?, found, address, now).await;
+            return self.document(ClientUrl::parse(id)?, found, address, refreshes, now).await;
         }
         let row = found
             .filter(|row| row.kind == ClientKind::Registered && !registration::expired(row.created_at, row.last_used_at, now))
@@ -295,18 +299,26 @@ impl Server {
     }
 
     /// A client whose id is the address of its document.
-    async fn document(&self, url: ClientUrl, have: Option<ClientRow>, address: IpAddr, now: Timestamp) -> Result2<KnownClient> {
+    async fn document(
+        &self,
+        url: ClientUrl,
+        have: Option<ClientRow>,
+        address: IpAddr,
+        refreshes: bool,
+        now: Timestamp,
+    ) -> Result2<KnownClient> {
         let copy = have.as_ref().and_then(|row| {
             let cached = Cached { fetched_at: row.fetched_at?, fresh_until: row.fresh_until? };
             let client = client_metadata::read(&url, row.metadata.as_bytes(), &self.schemes).ok()?;
-            Some((cached.age(now), client))
+            Some((cached, known(row.clone(), client)))
         });
-        if let (Some((Age::Fresh, client)), Some(row)) = (&copy, &have) {
-            return Ok(known(row.clone(), client.clone()));
-        }
-        let stale = match (copy, &have) {
-            (Some((Age::Stale, client)), Some(row)) => Some(known(row.clone(), client)),
-            _ => None,
+        let stale = match copy {
+            Some((cached, client)) => match cached.age(now) {
+                Age::Fresh => return Ok(client),
+                Age::Stale => Some(client),
+                Age::Gone => (refreshes && cached.serves_refreshes(now)).then_some(client),
+            },
+            None => None,
         };
         if let Err(seconds) = self.counts.take(throttle::DOCUMENT, "document", network(address), now) {
             return stale.ok_or_else(|| Failed::Later {
@@ -321,11 +333,17 @@ impl Server {
             |why: &str| OauthError::new(Code::InvalidClient, format!("The document of the client cannot be fetched: {why}"));
         let fetched = match self.documents.get(url.as_str(), &DOCUMENT).await {
             Ok(fetched) => fetched,
-            // A copy that was good serves on for a while, unless the host took the document back.
-            Err(why) => {
-                let stale = if why.passing() { stale } else { None };
-                return stale.ok_or_else(|| unusable(&format!("{why}.")).into());
+            // A copy that was good serves on for a while, unless the host took the document back. Without one nobody can say whether
+            // the client is known: were it told that it is not, it would forget what it has.
+            Err(why) if why.passing() => {
+                let error = || {
+                    let what =
+                        format!("The document of the client cannot be fetched at the moment: {why}. Try again in a minute.");
+                    OauthError::new(Code::TemporarilyUnavailable, what)
+                };
+                return stale.ok_or_else(|| error().into());
             }
+            Err(why) => return Err(unusable(&format!("{why}.")).into()),
         };
         let client = client_metadata::read(&url, &fetched.body, &self.schemes)?;
         let cached = Cached::new(fetched.cache_control.as_deref(), now);
@@ -353,9 +371,10 @@ impl Server {
         authorization: Option<&str>,
         params: &Params,
         address: IpAddr,
+        refreshes: Option<&str>,
     ) -> Result2<Caller> {
         let claim = client_auth::read(authorization, &params.client())?;
-        let client = self.client(&claim.client_id, address).await?;
+        let client = self.client_for(&claim.client_id, address, refreshes == Some(&*claim.client_id)).await?;
         let (confidential, assertion) = match client_auth::check(&client.client.methods, client.secret.as_ref(), &claim.proof)? {
             Known::Public => (false, None),
             Known::Confidential => (true, None),
@@ -520,7 +539,8 @@ impl Server {
         address: IpAddr,
     ) -> Result2<TokenResponse> {
         self.admit(address)?;
-        let caller = self.authenticate(public, authorization, params, address).await?;
+        let refreshes = self.refreshes(params).await?;
+        let caller = self.authenticate(public, authorization, params, address, refreshes.as_deref()).await?;
         let client = &caller.client;
         match request::token(params, &client.client, public)? {
             TokenRequest::Code { code, redirect_uri, verifier, resource } => {
@@ -534,6 +554,17 @@ impl Server {
             }
             TokenRequest::Device { code } => self.poll(public, &caller, &code).await,
         }
+    }
+
+    /// The client of the family that a request would refresh, where it lives.
+    async fn refreshes(&self, params: &Params) -> Result2<Option<String>> {
+        if params.get("grant_type") != Some(GrantType::RefreshToken.as_str()) {
+            return Ok(None);
+        }
+        let token = params.get("refresh_token").and_then(|text| opaque::read(Kind::RefreshToken, text));
+        let Some(hash) = token else { return Ok(None) };
+        let found = rows::refresh_token(&self.db, &hash).await?;
+        Ok(found.filter(|(_, family)| family.revoked_at.is_none()).map(|(_, family)| family.client))
     }
 
     async fn exchange(&self, public: &PublicUrl, caller: &Caller, hash: &Hash, asks: &CodeRequest<'_>) -> Result2<TokenResponse> {
@@ -755,7 +786,7 @@ impl Server {
     /// `invalid_request`, `invalid_client`.
     pub async fn revoke(&self, public: &PublicUrl, authorization: Option<&str>, params: &Params, address: IpAddr) -> Result2<()> {
         self.admit(address)?;
-        let caller = self.authenticate(public, authorization, params, address).await?;
+        let caller = self.authenticate(public, authorization, params, address, None).await?;
         let Some((kind, hash)) = request::subject(params)? else { return Ok(()) };
         let now = self.sources.now();
         // One that has ended already is as good as unknown: that is not written again.
@@ -792,7 +823,7 @@ impl Server {
         address: IpAddr,
     ) -> Result2<Introspection> {
         self.admit(address)?;
-        let caller = self.authenticate(public, authorization, params, address).await?;
+        let caller = self.authenticate(public, authorization, params, address, None).await?;
         if !caller.confidential {
             return Err(OauthError::new(
                 Code::InvalidClient,
@@ -844,7 +875,7 @@ impl Server {
         address: IpAddr,
         agent: &str,
     ) -> Result2<DeviceAuthorization> {
-        let caller = self.authenticate(public, authorization, params, address).await?;
+        let caller = self.authenticate(public, authorization, params, address, None).await?;
         let client = &caller.client;
         let (scopes, resource) = request::device(params, &client.client, public)?;
         let now = self.sources.now();
