@@ -18,7 +18,6 @@ use store::{
     },
 };
 
-use crate::fetch::{Fetch, Limits};
 use crate::oauth::{
     Code, OauthError, client_assertion,
     client_auth::{self, Known},
@@ -37,6 +36,10 @@ use crate::oauth::{
         self, ACCESS_LIFE, AccessToken, AuthorizationCode, CodeRequest, Exchange, Family, Introspection, Refresh, RefreshRequest,
         RefreshToken, Revocation, TRIES, TokenResponse,
     },
+};
+use crate::{
+    fetch::{Fetch, Limits},
+    invite,
 };
 
 /// A client's document.
@@ -715,7 +718,18 @@ impl Server {
             confidential: caller.confidential,
         };
         let revoked = || OauthError::new(Code::InvalidGrant, "The authorization was revoked. Authorize again.");
-        Ok(rows::create_family(tx, &new, &self.sources).await?.ok_or_else(revoked)?)
+        let family = rows::create_family(tx, &new, &self.sources).await?.ok_or_else(revoked)?;
+        self.stands(tx, grant, self.sources.now()).await?;
+        Ok(family)
+    }
+    /// Refuses what the key or the person behind a consent may not have any more: its client asks for another, where it would otherwise
+    /// refresh for ever and be turned away at each call.
+    async fn stands(&self, tx: &mut Tx, grant: GrantId, now: Timestamp) -> Result2<()> {
+        if grants::stands(tx, grant, invite::INVITES, now).await? {
+            return Ok(());
+        }
+        let what = "The key or the person behind this authorization may not be used here any more. Authorize again.";
+        Err(OauthError::new(Code::InvalidGrant, what).into())
     }
     /// The first tokens of a family.
     async fn first(
@@ -738,6 +752,7 @@ impl Server {
         scopes: Scopes,
         now: Timestamp,
     ) -> Result2<TokenResponse> {
+        self.stands(tx, family.grant, now).await?;
         let ends = tokens::refresh_ends(family.created_at, now);
         self.give(tx, client, family.id, generation, scopes, Some(ends), now).await
     }
@@ -845,12 +860,15 @@ impl Server {
         if kind == Kind::RefreshToken {
             let Some((row, family_row)) = rows::refresh_token(&self.db, hash).await? else { return Ok(Introspection::INACTIVE) };
             let Some(family) = stored_family(public, &family_row) else { return Ok(Introspection::INACTIVE) };
+            if !grants::stands(&self.db, family.grant, invite::INVITES, now).await? {
+                return Ok(Introspection::INACTIVE);
+            }
             let token = RefreshToken { generation: row.generation, expires_at: row.expires_at, superseded_at: row.superseded_at };
             return Ok(Introspection::refresh(&token, &family, client, public, now));
         }
         let Some(found) = rows::access_token(&self.db, hash).await? else { return Ok(Introspection::INACTIVE) };
         let Some(family) = stored_family(public, &found.family) else { return Ok(Introspection::INACTIVE) };
-        if found.grant.revoked_at.is_some() {
+        if !grants::stands(&self.db, family.grant, invite::INVITES, now).await? {
             return Ok(Introspection::INACTIVE);
         }
         let token = AccessToken {

@@ -1,5 +1,5 @@
 //! Consents: a user lets a client act in an organization, through a key of the user's own. Revoking one ends everything that came of it.
-use kernel::{GrantId, KeyId, OrgId, Sources, Timestamp, UserId};
+use kernel::{GrantId, KeyId, OrgId, Role, Sources, Timestamp, UserId};
 
 use crate::{
     Lock, On, Result, Row, StoreError, Tx, args,
@@ -166,6 +166,26 @@ async fn end(tx: &mut Tx, grant: &GrantRow, why: RevokedWhy, now: Timestamp) -> 
     .await?;
     events::write(tx, Change::Grant, Some(grant.org), grant.id, now).await?;
     Ok(true)
+}
+
+/// Whether somebody still stands behind a consent: it is live, its key neither revoked nor expired, its user active and a member of the
+/// organization; where an invite made the key, who vouches for that too, with a role of at least `vouching`.
+pub async fn stands(on: impl Into<On<'_>>, id: GrantId, vouching: Role, now: Timestamp) -> Result<bool> {
+    let sql = "SELECT k.invite_id, vm.role AS v_role FROM oauth_grants g \
+               JOIN api_keys k ON k.id = g.key_id AND k.org_id = g.org_id AND k.user_id = g.user_id \
+               JOIN users u ON u.id = g.user_id \
+               JOIN memberships m ON m.org_id = g.org_id AND m.user_id = g.user_id \
+               LEFT JOIN invites i ON i.id = k.invite_id AND i.org_id = k.org_id \
+               LEFT JOIN users v ON v.id = i.vouched_by \
+               LEFT JOIN memberships vm ON vm.org_id = g.org_id AND vm.user_id = i.vouched_by \
+               WHERE g.id = $1 AND g.revoked_at IS NULL AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2) \
+               AND u.active AND (k.invite_id IS NULL OR v.active)";
+    let Some(row) = on.into().fetch_optional(sql, args![id, now]).await? else { return Ok(false) };
+    if row.opt_text("api_keys.invite_id")?.is_none() {
+        return Ok(true);
+    }
+    let role: Option<Role> = row.opt_parsed("memberships.v_role")?;
+    Ok(role.is_some_and(|role| role >= vouching))
 }
 
 /// Notes that a token of it was used, and holds its row until the transaction ends: whoever revokes it waits. Gives false when there is

@@ -825,3 +825,62 @@ async fn who_refreshes_all_the_time_fills_no_store_and_a_token_used_again_is_kno
     })
     .await;
 }
+
+#[tokio::test]
+async fn somebody_stands_behind_a_consent_or_it_gives_nothing() {
+    each_engine(async |t| {
+        let (w, grant) = consented(t).await;
+        let now = t.sources.now();
+        let stands = async |id, at| grants::stands(&t.db, id, kernel::Role::Admin, at).await.unwrap();
+        assert!(stands(grant, now).await && !stands(GrantId::nil(), now).await);
+        let active = async |user, active| {
+            let change = users::UserChange { active: Some(active), ..users::UserChange::default() };
+            in_tx(t, async |tx| users::update(tx, user, &change, now).await).await;
+        };
+        active(w.user, false).await;
+        assert!(!stands(grant, now).await, "the person is disabled");
+        active(w.user, true).await;
+        assert!(stands(grant, now).await);
+
+        // A key that ends, and one that an invite made.
+        let boss = in_tx(t, async |tx| {
+            let boss = users::create(tx, "boss@example.com", None, false, &t.sources).await?;
+            users::set_role(tx, w.org, boss, kernel::Role::Admin, now).await?;
+            Ok(boss)
+        })
+        .await;
+        let (ending, invited) = in_tx(t, async |tx| {
+            let ends = keys::NewKey { expires_at: Some(now + TimeDelta::hours(1)), ..key(w.org, Some(w.user), 40) };
+            let ends = keys::create(tx, &ends, &t.sources).await?;
+            let invite = crate::invites::NewInvite {
+                org: w.org,
+                vouched_by: boss,
+                role: kernel::Role::Member,
+                label: "invite".into(),
+                permissions: kernel::Permissions::all(),
+                shown: "ocn_abcdef".into(),
+                hash: [7; 32],
+                max_uses: 1,
+                expires_at: now + TimeDelta::days(1),
+            };
+            let invite = crate::invites::create(tx, &invite, &t.sources).await?;
+            let made = keys::NewKey { invite: Some(invite), ..key(w.org, Some(w.user), 41) };
+            let made = keys::create(tx, &made, &t.sources).await?;
+            let ends = grants::create(tx, &consent(&w, ends), &t.sources).await?;
+            Ok((ends, grants::create(tx, &consent(&w, made), &t.sources).await?))
+        })
+        .await;
+        assert!(stands(ending, now).await && !stands(ending, now + TimeDelta::hours(1)).await);
+        assert!(stands(invited, now).await);
+        let role = async |role| in_tx(t, async |tx| users::set_role(tx, w.org, boss, role, now).await).await;
+        role(kernel::Role::Member).await;
+        assert!(!stands(invited, now).await, "who vouches may not invite any more");
+        role(kernel::Role::Owner).await;
+        assert!(stands(invited, now).await);
+        active(boss, false).await;
+        assert!(!stands(invited, now).await && stands(grant, now).await);
+        in_tx(t, async |tx| users::remove_member(tx, w.org, w.user, now).await).await;
+        assert!(!stands(grant, now).await, "the person left the organization");
+    })
+    .await;
+}
