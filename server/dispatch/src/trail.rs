@@ -2,7 +2,7 @@
 use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use kernel::{
-    Actor, CallId, Category, Code, Facade, Fault, Instance, KeyId, OrgId, Refusal, Result, Sources, Timestamp, UserId,
+    Actor, CallId, Category, Code, Facade, Fault, GrantId, Instance, KeyId, OrgId, Refusal, Result, Sources, Timestamp, UserId,
     WritePermit, redact,
 };
 use serde_json::{Map, Value};
@@ -19,6 +19,8 @@ pub struct Door {
     pub key: KeyId,
     pub key_label: Arc<str>,
     pub user: Option<UserId>,
+    /// The consent of an OAuth client that used the key.
+    pub grant: Option<GrantId>,
     pub address: IpAddr,
     pub facade: Facade,
     /// What was asked for, as far as it is known.
@@ -33,7 +35,7 @@ impl Door {
             org: self.org,
             key: Some(self.key),
             key_label: Arc::clone(&self.key_label),
-            grant: None,
+            grant: self.grant,
             user: self.user,
             session: None,
             address: self.address,

@@ -324,6 +324,7 @@ impl Gateway {
                 key: known.key,
                 key_label: Arc::clone(&known.label),
                 user: known.user,
+                grant: known.grant,
                 address: denied.address,
                 facade,
                 tool: asked_for(parts),

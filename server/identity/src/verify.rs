@@ -153,6 +153,8 @@ pub struct Known {
     pub key: KeyId,
     pub label: Arc<str>,
     pub user: Option<UserId>,
+    /// The consent of the client that used it; none where the key itself was shown.
+    pub grant: Option<GrantId>,
 }
 #[derive(Debug, Clone)]
 pub struct Denied {
@@ -282,7 +284,7 @@ impl Keys {
         let Admitted { access, family, grant } = &*admitted;
         // Never another's key, whatever the rows say.
         let key = key.filter(|key| key.org == grant.org && key.owner == Some(grant.user));
-        let whose = key.as_ref().map(|key| known_of(key));
+        let whose = key.as_ref().map(|key| known_of(key, Some(grant.id)));
         let denied = |reason| Denied { reason, known: whose.clone(), address: shown.address };
         if access.revoked_at.is_some() || family.revoked_at.is_some() || grant.revoked_at.is_some() {
             return Err(denied(Reason::TokenRevoked));
@@ -324,7 +326,8 @@ impl Keys {
             return Err(denied(Reason::Stale, None));
         }
         let key = key.ok_or_else(|| denied(Reason::Unknown, None))?;
-        let standing = examine(&snapshot, &key, address, now).map_err(|reason| denied(reason, Some(known_of(&key))))?;
+        let standing = examine(&snapshot, &key, address, now)
+            .map_err(|reason| denied(reason, Some(known_of(&key, granted.map(|g| g.grant)))))?;
         Ok(Holder { snapshot, key, standing, granted })
     }
 
@@ -388,8 +391,8 @@ impl Tokens {
     }
 }
 
-fn known_of(key: &KeyRecord) -> Known {
-    Known { org: key.org, key: key.id, label: Arc::clone(&key.label), user: key.owner }
+fn known_of(key: &KeyRecord, grant: Option<GrantId>) -> Known {
+    Known { org: key.org, key: key.id, label: Arc::clone(&key.label), user: key.owner, grant }
 }
 
 /// By what consent a key is used.

@@ -7,7 +7,7 @@ use crate::{Db, On, Result, Tx, args};
 /// Who acted.
 #[derive(Debug, Clone)]
 pub struct Who {
-    /// `cli`, `user`, `key`, `system`.
+    /// `cli`, `user`, `key`, `client` (of OAuth, by what it was consented to), `system`.
     pub kind: &'static str,
     pub id: Option<String>,
     pub name: String,

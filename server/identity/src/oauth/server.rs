@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use store::{
     Db, StoreError, Tx,
+    audit_log::{self, Target, Who},
     oauth::{
         RevokedWhy,
         clients::{self, ClientKind, ClientRow, NewClient},
@@ -548,14 +549,14 @@ impl Server {
         match request::token(params, &client.client, public)? {
             TokenRequest::Code { code, redirect_uri, verifier, resource } => {
                 let asks = CodeRequest { client: &client.id, redirect_uri, verifier, resource: resource.as_ref() };
-                self.exchange(public, &caller, &code, &asks).await
+                self.exchange(public, &caller, &code, &asks, address).await
             }
             TokenRequest::Refresh { token, scope, resource } => {
                 let confidential = caller.confidential;
                 let asks = RefreshRequest { client: &client.id, confidential, scope, resource: resource.as_ref() };
-                self.refresh(public, &caller, &token, &asks).await
+                self.refresh(public, &caller, &token, &asks, address).await
             }
-            TokenRequest::Device { code } => self.poll(public, &caller, &code).await,
+            TokenRequest::Device { code } => self.poll(public, &caller, &code, address).await,
         }
     }
 
@@ -570,7 +571,14 @@ impl Server {
         Ok(found.filter(|(_, family)| family.revoked_at.is_none()).map(|(_, family)| family.client))
     }
 
-    async fn exchange(&self, public: &PublicUrl, caller: &Caller, hash: &Hash, asks: &CodeRequest<'_>) -> Result2<TokenResponse> {
+    async fn exchange(
+        &self,
+        public: &PublicUrl,
+        caller: &Caller,
+        hash: &Hash,
+        asks: &CodeRequest<'_>,
+        address: IpAddr,
+    ) -> Result2<TokenResponse> {
         for _ in 0..TRIES {
             let now = self.sources.now();
             let row = codes::find(&self.db, hash).await?.ok_or_else(request::unknown)?;
@@ -596,7 +604,7 @@ impl Server {
                 }
                 Exchange::Replay { revoke, error } => {
                     if let Some(family) = revoke {
-                        self.end_family(family, RevokedWhy::CodeReplay, now).await?;
+                        self.end_family(family, RevokedWhy::CodeReplay, &caller.client, address, now).await?;
                     }
                     return Err(error.into());
                 }
@@ -612,6 +620,7 @@ impl Server {
         caller: &Caller,
         hash: &Hash,
         asks: &RefreshRequest<'_>,
+        address: IpAddr,
     ) -> Result2<TokenResponse> {
         let client = &caller.client;
         let mut counted = false;
@@ -641,7 +650,7 @@ impl Server {
                 }
                 Refresh::Join { generation, scopes } => (generation, scopes),
                 Refresh::Revoke(error) => {
-                    self.end_family(family.id, RevokedWhy::Reuse, now).await?;
+                    self.end_family(family.id, RevokedWhy::Reuse, client, address, now).await?;
                     return Err(error.into());
                 }
                 Refresh::Refuse(error) => return Err(error.into()),
@@ -657,7 +666,7 @@ impl Server {
         Err(tokens::busy().into())
     }
 
-    async fn poll(&self, public: &PublicUrl, caller: &Caller, hash: &Hash) -> Result2<TokenResponse> {
+    async fn poll(&self, public: &PublicUrl, caller: &Caller, hash: &Hash, address: IpAddr) -> Result2<TokenResponse> {
         for _ in 0..TRIES {
             let now = self.sources.now();
             let row = devices::by_device(&self.db, hash).await?.ok_or_else(request::unknown)?;
@@ -685,7 +694,7 @@ impl Server {
                     }
                 }
                 Poll::Replay { revoke, error } => {
-                    self.end_family(revoke, RevokedWhy::DeviceReplay, now).await?;
+                    self.end_family(revoke, RevokedWhy::DeviceReplay, &caller.client, address, now).await?;
                     return Err(error.into());
                 }
                 Poll::Refuse(error) => return Err(error.into()),
@@ -783,16 +792,37 @@ impl Server {
         clients::touch(tx, &client.id, now).await?;
         Ok(TokenResponse { access_token: access.text, refresh_token, scopes })
     }
-    async fn end_family(&self, family: FamilyId, why: RevokedWhy, now: Timestamp) -> Result2<()> {
+    /// Ends what a thief may hold, and tells the organization of it.
+    async fn end_family(
+        &self,
+        family: FamilyId,
+        why: RevokedWhy,
+        client: &KnownClient,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result2<()> {
         // Whoever tries again and again makes one write.
-        if rows::family(&self.db, family).await?.is_none_or(|row| row.revoked_at.is_some()) {
-            return Ok(());
-        }
+        let Some(row) = rows::family(&self.db, family).await?.filter(|row| row.revoked_at.is_none()) else { return Ok(()) };
         let mut tx = self.db.begin().await?;
         if rows::revoke_family(&mut tx, family, why, now).await? {
             tracing::warn!(%family, why = why.as_str(), "an authorization was ended: a code or token of it was used twice");
+            let who = Who { kind: "system", id: None, name: "ocore".to_owned(), address: Some(address.to_string()) };
+            let action = if why == RevokedWhy::Reuse { "oauth.reuse" } else { "oauth.replay" };
+            let detail = json!({ "why": why.as_str(), "family": family.to_string() });
+            self.log(&mut tx, &who, action, row.grant, &client.client.name, detail).await?;
         }
         Ok(tx.commit().await?)
+    }
+    /// A row in the main audit log of the consent's organization; `detail` is completed by whose consent it is.
+    async fn log(&self, tx: &mut Tx, who: &Who, action: &str, grant: GrantId, name: &str, mut detail: Value) -> Result2<()> {
+        let Some(row) = grants::find(&mut *tx, grant).await? else { return Ok(()) };
+        if let Some(members) = detail.as_object_mut() {
+            members.insert("client_id".to_owned(), row.client.clone().into());
+            members.insert("user".to_owned(), row.user.to_string().into());
+            members.insert("key".to_owned(), row.key.to_string().into());
+        }
+        let target = Target { kind: "oauth_grant", id: Some(grant.to_string()), name: name.to_owned() };
+        Ok(audit_log::write(tx, who, Some(row.org), action, &target, &detail, &self.sources).await?)
     }
 
     /// Revocation (RFC 7009): done, or not ours, which is answered alike.
@@ -819,10 +849,21 @@ impl Server {
         let Some(revocation) = tokens::revocation(&family, &caller.client.id, kind == Kind::RefreshToken) else { return Ok(()) };
         let mut tx = self.db.begin().await?;
         self.prove(&mut tx, &caller, now).await?;
-        match revocation {
-            Revocation::Family => rows::revoke_family(&mut tx, family.id, RevokedWhy::Client, now).await?,
-            Revocation::Access => rows::revoke_access(&mut tx, &hash, now).await?,
+        let (ended, token) = match revocation {
+            Revocation::Family => (rows::revoke_family(&mut tx, family.id, RevokedWhy::Client, now).await?, "refresh"),
+            Revocation::Access => (rows::revoke_access(&mut tx, &hash, now).await?, "access"),
         };
+        if ended {
+            let name = &caller.client.client.name;
+            let who = Who {
+                kind: "client",
+                id: Some(caller.client.id.clone()),
+                name: name.clone(),
+                address: Some(address.to_string()),
+            };
+            let detail = json!({ "token": token, "family": family.id.to_string() });
+            self.log(&mut tx, &who, "oauth.client_revoke", family.grant, name, detail).await?;
+        }
         Ok(tx.commit().await?)
     }
 
