@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use store::{
     Db, StoreError, Tx,
     audit_log::{self, Target, Who},
+    keys,
     oauth::{
         RevokedWhy,
         clients::{self, ClientKind, ClientRow, NewClient},
@@ -68,6 +69,8 @@ const POLLS: usize = 10_000;
 const NO_KEYS: TimeDelta = TimeDelta::minutes(5);
 const NO_ANSWER: TimeDelta = TimeDelta::minutes(1);
 const WITHOUT_KEYS: usize = 10_000;
+/// How old a consent is at least that is ended because nothing of it is left.
+const SPENT: TimeDelta = TimeDelta::hours(1);
 
 /// Why a request was not answered as it asked.
 #[derive(Debug, thiserror::Error)]
@@ -850,7 +853,8 @@ impl Server {
         let mut tx = self.db.begin().await?;
         self.prove(&mut tx, &caller, now).await?;
         let (ended, token) = match revocation {
-            Revocation::Family => (rows::revoke_family(&mut tx, family.id, RevokedWhy::Client, now).await?, "refresh"),
+            // A consent has one family. What is left of it, and a key that it made, is of no use to anybody.
+            Revocation::Family => (grants::revoke(&mut tx, family.grant, RevokedWhy::Client, now).await?, "refresh"),
             Revocation::Access => (rows::revoke_access(&mut tx, &hash, now).await?, "access"),
         };
         if ended {
@@ -1024,6 +1028,7 @@ impl Server {
     pub async fn prune(&self) -> kernel::Result<u64> {
         let now = self.sources.now();
         let mut gone = store::oauth::prune(&self.db, now).await?;
+        self.end_spent(now).await?;
         loop {
             let mut tx = self.db.begin().await?;
             let some = clients::prune(&mut tx, now - TimeDelta::days(7), now - TimeDelta::days(90)).await?;
@@ -1032,6 +1037,31 @@ impl Server {
             gone += some;
             if some < u64::from(clients::PRUNED) {
                 return Ok(gone);
+            }
+        }
+    }
+    /// Consents that can give nothing any more, with the keys that were made for them: else both would be in lists, and the keys in
+    /// every snapshot, for ever.
+    async fn end_spent(&self, now: Timestamp) -> kernel::Result<()> {
+        let who = Who { kind: "system", id: None, name: "ocore".to_owned(), address: None };
+        loop {
+            let mut tx = self.db.begin().await?;
+            let ended = grants::end_spent(&mut tx, now - SPENT, clients::PRUNED, now).await?;
+            for grant in &ended {
+                let why = "nothing of it was left";
+                let detail = json!({ "client_id": grant.client, "user": grant.user.to_string(), "why": why });
+                let target = Target { kind: "oauth_grant", id: Some(grant.id.to_string()), name: grant.client.clone() };
+                audit_log::write(&mut tx, &who, Some(grant.org), "oauth.revoke", &target, &detail, &self.sources).await?;
+                if grant.made_key {
+                    let label = keys::find(&mut tx, grant.org, grant.key).await?.map(|key| key.label).unwrap_or_default();
+                    let detail = json!({ "by": "consent", "grant": grant.id.to_string() });
+                    let target = Target { kind: "api_key", id: Some(grant.key.to_string()), name: label };
+                    audit_log::write(&mut tx, &who, Some(grant.org), "api_key.revoke", &target, &detail, &self.sources).await?;
+                }
+            }
+            tx.commit().await?;
+            if ended.len() < clients::PRUNED as usize {
+                return Ok(());
             }
         }
     }

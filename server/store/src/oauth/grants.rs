@@ -188,6 +188,27 @@ pub async fn stands(on: impl Into<On<'_>>, id: GrantId, vouching: Role, now: Tim
     Ok(role.is_some_and(|role| role >= vouching))
 }
 
+/// Ends consents of which nothing is left that could give a token: no code, no device code, no family. Those of before `before` alone,
+/// at most `most`; gives them. Once nothing is left, nothing comes again: codes are made with their consent.
+pub async fn end_spent(tx: &mut Tx, before: Timestamp, most: u32, now: Timestamp) -> Result<Vec<GrantRow>> {
+    tx.lock(Lock::Registry).await?;
+    let sql = "SELECT * FROM oauth_grants WHERE revoked_at IS NULL AND created_at <= $1 \
+               AND NOT EXISTS (SELECT 1 FROM oauth_families f WHERE f.grant_id = oauth_grants.id AND f.revoked_at IS NULL) \
+               AND NOT EXISTS (SELECT 1 FROM oauth_codes c WHERE c.grant_id = oauth_grants.id AND c.spent_at IS NULL \
+               AND c.expires_at > $1) \
+               AND NOT EXISTS (SELECT 1 FROM oauth_device_codes d WHERE d.grant_id = oauth_grants.id AND d.state = 'approved' \
+               AND d.expires_at > $1) \
+               ORDER BY id LIMIT $2";
+    let mut ended = Vec::new();
+    for grant in read_all(&tx.fetch_all(sql, args![before, most]).await?)? {
+        // There is no family that the reason could stand at.
+        if revoke(tx, grant.id, RevokedWhy::Client, now).await? {
+            ended.push(grant);
+        }
+    }
+    Ok(ended)
+}
+
 /// Notes that a token of it was used, and holds its row until the transaction ends: whoever revokes it waits. Gives false when there is
 /// none, or it was revoked. No event: nobody decides by it.
 pub async fn touch(tx: &mut Tx, id: GrantId, now: Timestamp) -> Result<bool> {

@@ -884,3 +884,54 @@ async fn somebody_stands_behind_a_consent_or_it_gives_nothing() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_consent_of_which_nothing_is_left_ends_with_the_key_that_it_made() {
+    each_engine(async |t| {
+        let (w, linked) = consented(t).await;
+        let (given, hour) = (t.sources.now(), TimeDelta::hours(1));
+        let made = async |n: u8| {
+            in_tx(t, async |tx| {
+                let held = keys::create(tx, &key(w.org, Some(w.user), n), &t.sources).await?;
+                Ok((grants::create(tx, &NewGrant { made_key: true, ..consent(&w, held) }, &t.sources).await?, held))
+            })
+            .await
+        };
+        let [waiting, begun, given_back, approved] = [made(20).await, made(21).await, made(22).await, made(23).await];
+        in_tx(t, async |tx| {
+            codes::insert(tx, &[1; 32], &code(waiting.0, given)).await?;
+            devices::insert(tx, &device(1, given), given).await?;
+            assert!(devices::answer(tx, &[101; 32], Some(approved.0), given).await?);
+            Ok(())
+        })
+        .await;
+        family(t, begun.0, 1).await;
+        let back = family(t, given_back.0, 2).await;
+        in_tx(t, async |tx| tokens::revoke_family(tx, back, RevokedWhy::Client, given).await).await;
+        let end = async |before| {
+            let ended = in_tx(t, async |tx| grants::end_spent(tx, before, 100, before + hour).await).await;
+            let mut ids: Vec<_> = ended.into_iter().map(|grant| grant.id).collect();
+            ids.sort();
+            ids
+        };
+        let sorted = |mut ids: Vec<GrantId>| {
+            ids.sort();
+            ids
+        };
+        assert!(end(given - TimeDelta::microseconds(1)).await.is_empty(), "those of a moment ago are let be");
+        // The linked one has no code and no family.
+        assert_eq!(end(given).await, sorted(vec![linked, given_back.0]));
+        assert_eq!(end(given + TimeDelta::minutes(1)).await, [waiting.0], "a code that nobody exchanged");
+        assert_eq!(end(given + TimeDelta::minutes(15)).await, [approved.0], "a device code that nobody came for");
+        prune(t, given + TimeDelta::days(29)).await.unwrap();
+        assert!(end(given + TimeDelta::days(29)).await.is_empty(), "tokens live");
+        prune(t, given + TimeDelta::days(31)).await.unwrap();
+        assert_eq!(end(given + TimeDelta::days(31)).await, [begun.0]);
+        assert!(end(given + TimeDelta::days(99)).await.is_empty(), "once");
+        for (_, key) in [waiting, begun, given_back, approved] {
+            assert!(keys::find(&t.db, w.org, key).await.unwrap().unwrap().revoked_at.is_some());
+        }
+        assert!(keys::find(&t.db, w.org, w.key).await.unwrap().unwrap().revoked_at.is_none(), "the person's own key stays");
+    })
+    .await;
+}
