@@ -1060,7 +1060,7 @@ impl Server {
                 }
             }
             tx.commit().await?;
-            if ended.len() < clients::PRUNED as usize {
+            if ended.is_empty() {
                 return Ok(());
             }
         }
