@@ -164,7 +164,8 @@ impl Parts {
         let keys = &self.keys;
         self.dispatch
             .take_over(&|orphan| {
-                keys.resume(orphan.operation.key, orphan.address, orphan.session).map_err(|denied| denied.reason.refusal())
+                keys.resume_by(orphan.operation.key, orphan.consent.as_ref(), orphan.address, orphan.session)
+                    .map_err(|denied| denied.reason.refusal())
             })
             .await;
     }

@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::HashMap, net::IpAddr, sync::Arc};
 use store::{
     Db,
     oauth::tokens::{self as rows, Admitted},
+    operations::Consent,
 };
 
 use kernel::{
@@ -231,6 +232,19 @@ impl Keys {
     /// # Errors
     /// As [`Keys::verify`].
     pub fn resume(&self, key: KeyId, address: IpAddr, session: SessionId) -> Result<Arc<Actor>, Denied> {
+        self.resume_by(key, None, address, session)
+    }
+    /// The same for what a client began by a consent: it does no more than was consented to.
+    ///
+    /// # Errors
+    /// As [`Keys::verify`].
+    pub fn resume_by(
+        &self,
+        key: KeyId,
+        consent: Option<&Consent>,
+        address: IpAddr,
+        session: SessionId,
+    ) -> Result<Arc<Actor>, Denied> {
         let denied = |reason| Denied { reason, known: None, address };
         let snapshot = self.registry.current();
         if snapshot.age(self.sources.now()).num_seconds() > Actor::MAX_AGE_SECONDS {
@@ -238,8 +252,9 @@ impl Keys {
         }
         let record = snapshot.key_by_id(key).ok_or_else(|| denied(Reason::Unknown))?;
         let standing = examine(&snapshot, record, address, self.sources.now()).map_err(denied)?;
-        // The consent of a client that began it may have ended since; the work goes on as long as its key holds.
-        let found = Holder { key: Arc::clone(record), standing, granted: None, snapshot };
+        // The consent may have ended since; the work goes on as long as its key holds.
+        let granted = consent.map(|consent| Granted { grant: consent.grant, ceiling: Scopes::stored(&consent.scopes).ceiling() });
+        let found = Holder { key: Arc::clone(record), standing, granted, snapshot };
         Ok(found.actor(address, Facade::Job, session))
     }
 
@@ -608,6 +623,17 @@ mod tests {
         assert_eq!((clients.key(), clients.grant(), clients.operator()), (key, Some(grant), false));
         let later = door.look(by_token).await.unwrap();
         assert!(!later.operator() && later.ceiling() == Some(Access::Destructive));
+
+        // What it began and another process goes on with.
+        let session = clients.session();
+        let resumed = |consent: Option<&Consent>| {
+            let actor = door.resume_by(key, consent, HERE, session).unwrap();
+            (actor.operator(), actor.grant(), actor.ceiling())
+        };
+        let consent = |scopes: &str| Consent { grant, scopes: scopes.into() };
+        assert_eq!(resumed(None), (true, None, Some(Access::Destructive)));
+        assert_eq!(resumed(Some(&consent("read write"))), (false, Some(grant), Some(Access::Write)));
+        assert_eq!(resumed(Some(&consent(""))), (false, Some(grant), None));
     }
 
     #[tokio::test]

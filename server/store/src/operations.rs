@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use chrono::TimeDelta;
-use kernel::{CallId, Code, ExposeSecret as _, InstanceId, KeyId, OrgId, Progress, SessionId, Sources, Timestamp};
+use kernel::{CallId, Code, ExposeSecret as _, GrantId, InstanceId, KeyId, OrgId, Progress, SessionId, Sources, Timestamp};
 
 use crate::{
     Db, Durability, Result, Row, args,
@@ -82,10 +82,20 @@ pub struct Operation {
     pub ended_at: Option<Timestamp>,
 }
 
+/// The consent by which an OAuth client began an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    pub grant: GrantId,
+    /// What was consented to; empty where the consent is not there any more.
+    pub scopes: String,
+}
+
 /// An operation whose process ended, claimed by this one.
 #[derive(Debug)]
 pub struct Orphan {
     pub operation: Operation,
+    /// None where the key itself was shown.
+    pub consent: Option<Consent>,
     pub session: SessionId,
     pub address: IpAddr,
     pub hash: [u8; 32],
@@ -290,6 +300,7 @@ impl Operations {
                 Ok::<_, crate::StoreError>(self.vault.open_text(place(column, &name), sealed)?.expose_secret().to_owned())
             };
             claimed.push(Orphan {
+                consent: self.consent(id).await?,
                 session: row.parsed("session_id")?,
                 address: row.parsed("address")?,
                 hash: row.bytes32("arguments_hash")?,
@@ -299,6 +310,15 @@ impl Operations {
             });
         }
         Ok(claimed)
+    }
+
+    /// An operation has the id of the call that began it, whose row in the audit says by what consent it came.
+    async fn consent(&self, id: CallId) -> Result<Option<Consent>> {
+        let sql = "SELECT c.grant_id, COALESCE(g.scopes, '') AS scopes FROM call_audit c \
+                   LEFT JOIN oauth_grants g ON g.id = c.grant_id WHERE c.id = $1 AND c.grant_id IS NOT NULL";
+        let row = self.db.fetch_optional(sql, args![id]).await?;
+        row.map(|row| Ok(Consent { grant: row.parsed("call_audit.grant_id")?, scopes: row.text("oauth_grants.scopes")? }))
+            .transpose()
     }
 
     /// Removes what ended long ago; gives the number of rows.

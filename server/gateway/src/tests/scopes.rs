@@ -69,6 +69,35 @@ async fn what_a_call_lacks_is_told_in_the_head_however_late_it_turns_out() {
     }
 }
 
+#[tokio::test]
+async fn a_call_that_is_refused_at_the_door_names_the_consent_that_it_came_by() {
+    let w = world(Config::default()).await;
+    let text = token(&w, "read").await;
+    let say = async || {
+        let message = call("ocore_echo", json!({"text": "a"})).to_string();
+        w.send(World::request_by(&text, "POST", "/mcp").body(message.into()).unwrap()).await.status()
+    };
+    assert_eq!(say().await, StatusCode::OK);
+    let row = w.store.fetch_optional("SELECT id FROM oauth_grants", vec![]).await.unwrap().unwrap();
+    let grant: kernel::GrantId = row.parsed("id").unwrap();
+    let mut tx = w.store.begin().await.unwrap();
+    grants::revoke(&mut tx, grant, store::oauth::RevokedWhy::User, w.store.sources.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    w.registry.reload().await;
+    assert_eq!(say().await, StatusCode::UNAUTHORIZED);
+    let sql = "SELECT state, grant_id FROM call_audit ORDER BY id";
+    for _ in 0..300 {
+        let rows = w.store.fetch_all(sql, vec![]).await.unwrap();
+        if rows.len() == 2 {
+            let of: Vec<_> = rows.iter().map(|row| row.opt_text("grant_id").unwrap()).collect();
+            assert_eq!(of, vec![Some(grant.to_string()); 2]);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("both calls have their rows");
+}
+
 /// Find out late that it would have to write.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -935,3 +935,45 @@ async fn a_consent_of_which_nothing_is_left_ends_with_the_key_that_it_made() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_operation_that_is_taken_over_knows_by_what_consent_it_was_begun() {
+    use crate::{
+        operations::{Consent, LEASE, NewOperation, Operations},
+        vault::{KeySource, Vault},
+    };
+    each_engine(async |t| {
+        let (w, grant) = consented(t).await;
+        let vault = Vault::open(t, KeySource::in_data_dir(t.dir.path()), &t.sources).await.unwrap();
+        let (on, label, now) = (Operations::new(t.db.clone(), vault, t.sources.clone(), "a"), "k".into(), t.sources.now());
+        for (n, grant) in [(1, Some(grant)), (2, None), (3, Some(GrantId::nil()))] {
+            let new = NewOperation {
+                id: kernel::CallId::new(&t.sources),
+                org: w.org,
+                instance: None,
+                instance_slug: None,
+                tool: "install_module",
+                key: w.key,
+                key_label: &label,
+                session: kernel::SessionId::new(&t.sources),
+                address: HERE,
+                hash: [n; 32],
+                arguments: "{}",
+            };
+            on.begin(&new).await.unwrap();
+            t.execute(
+                "INSERT INTO call_audit (id, org_id, tool, access, facade, key_label, grant_id, address, arguments, state, node, \
+                 started_at) VALUES ($1, $2, 'install_module', 'write', 'mcp', 'k', $3, '::1', '{}', 'begun', 'a', $4)",
+                args![new.id, w.org, grant, now],
+            )
+            .await
+            .unwrap();
+        }
+        t.clock.advance(LEASE);
+        let mut found: Vec<_> = on.orphans().await.unwrap().into_iter().map(|o| (o.hash[0], o.consent)).collect();
+        found.sort_by_key(|(n, _)| *n);
+        let of = |grant, scopes: &str| Some(Consent { grant, scopes: scopes.into() });
+        assert_eq!(found, [(1, of(grant, "read")), (2, None), (3, of(GrantId::nil(), ""))]);
+    })
+    .await;
+}
