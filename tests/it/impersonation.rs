@@ -25,7 +25,18 @@ fn world(version: u16, area: &'static str) -> Option<World> {
     Some(world_of(Odoo::fresh(version, area)?))
 }
 fn world_of(odoo: Odoo) -> World {
-    let version = odoo.version;
+    let (mut ocore, clerk, port) = with_visits(&odoo);
+    for person in ["ann", "bob"] {
+        let email = format!("{person}@example.com");
+        let args = ["user", "create", "--email", &email, "--org", "acme", "--role", "admin", "--password-stdin"];
+        ocore.cli(&args, &format!("{PASSWORD}\n")).ok();
+    }
+    ocore.serve_at(&format!("127.0.0.1:{port}"));
+    let mcp = ocore.key(&["--owner", "ann@example.com"]).on(odoo.version);
+    World { odoo, ocore, mcp, clerk, port }
+}
+/// An ocore with host names for its instances, the id of a user of Odoo's to act as, and the port to serve at; nothing runs yet.
+pub fn with_visits(odoo: &Odoo) -> (Ocore, i64, u16) {
     odoo.user("clerk", "clerk-password", &["base.group_user", "base.group_partner_manager"]);
     let clerk = odoo.sql("SELECT id FROM res_users WHERE login = 'clerk'").trim().parse().expect("an id");
     let port = free_port();
@@ -33,15 +44,8 @@ fn world_of(odoo: Odoo) -> World {
     ocore.env("OCORE_PUBLIC_URL", &format!("http://localhost:{port}"));
     ocore.env("OCORE_PROXY_DOMAIN", "odoo.localhost");
     ocore.cli(&["server", "update", "host", "--org", "acme", "--docker", "unix:///var/run/docker.sock"], "").ok();
-    ocore.instance("dev", &odoo, &["--container", &odoo.container]).ok();
-    for person in ["ann", "bob"] {
-        let email = format!("{person}@example.com");
-        let args = ["user", "create", "--email", &email, "--org", "acme", "--role", "admin", "--password-stdin"];
-        ocore.cli(&args, &format!("{PASSWORD}\n")).ok();
-    }
-    ocore.serve_at(&format!("127.0.0.1:{port}"));
-    let mcp = ocore.key(&["--owner", "ann@example.com"]).on(version);
-    World { odoo, ocore, mcp, clerk, port }
+    ocore.instance("dev", odoo, &["--container", &odoo.container]).ok();
+    (ocore, clerk, port)
 }
 
 /// What a browser is to a server: cookies per host, no redirects followed.

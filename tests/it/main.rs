@@ -32,6 +32,7 @@ mod metadata;
 mod modules;
 mod monitoring;
 mod oauth;
+mod oauth_attacks;
 mod oauth_clients;
 mod offers;
 mod on_postgres;

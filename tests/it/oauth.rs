@@ -15,42 +15,43 @@ use crate::{
     impersonation::{Browser, PASSWORD, Page},
 };
 
-const ANN: &str = "ann@example.com";
-const BOB: &str = "bob@example.com";
-const REDIRECT: &str = "http://127.0.0.1:7777/callback";
+pub const ANN: &str = "ann@example.com";
+pub const BOB: &str = "bob@example.com";
+pub const EVE: &str = "eve@example.com";
+pub const REDIRECT: &str = "http://127.0.0.1:7777/callback";
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-/// A server with two administrators of `acme`, and one of `other`.
-struct World {
-    ocore: Ocore,
-    http: reqwest::Client,
+/// A server with an administrator and a viewer of `acme`, and the owner of `other`.
+pub struct World {
+    pub ocore: Ocore,
+    pub http: reqwest::Client,
 }
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    headers: header::HeaderMap,
-    body: Value,
+pub struct Answer {
+    pub status: u16,
+    pub headers: header::HeaderMap,
+    pub body: Value,
 }
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
     }
-    fn text(&self, name: &str) -> String {
+    pub fn text(&self, name: &str) -> String {
         self.body[name].as_str().unwrap_or_else(|| panic!("no {name} in {self:?}")).to_owned()
     }
     #[track_caller]
-    fn is(&self, status: u16, error: &str) {
+    pub fn is(&self, status: u16, error: &str) {
         assert_eq!((self.status, self.body["error"].as_str().unwrap_or_default()), (status, error), "{self:?}");
     }
 }
 /// What a client asks for, as a query.
 #[derive(Clone)]
-struct Request {
-    fields: Vec<(String, String)>,
-    verifier: String,
+pub struct Request {
+    pub fields: Vec<(String, String)>,
+    pub verifier: String,
 }
 impl Request {
-    fn of(client: &str) -> Self {
+    pub fn of(client: &str) -> Self {
         let verifier = format!("{}-{client}", "v".repeat(43)).chars().take(100).collect::<String>();
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
         let fields = [
@@ -64,23 +65,25 @@ impl Request {
         ];
         Self { fields: fields.map(|(n, v)| (n.to_owned(), v.to_owned())).into(), verifier }
     }
-    fn with(mut self, name: &str, value: &str) -> Self {
+    pub fn with(mut self, name: &str, value: &str) -> Self {
         self.fields.retain(|(known, _)| known != name);
         if !value.is_empty() {
             self.fields.push((name.to_owned(), value.to_owned()));
         }
         self
     }
-    fn query(&self) -> String {
+    pub fn query(&self) -> String {
         url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.fields).finish()
     }
 }
 
 impl World {
-    fn new() -> Self {
-        let ocore = Ocore::new();
+    pub fn new() -> Self {
+        Self::of(Ocore::new())
+    }
+    pub fn of(ocore: Ocore) -> Self {
         ocore.cli(&["org", "create", "other"], "").ok();
-        for (email, org, role) in [(ANN, "acme", "admin"), (BOB, "acme", "viewer"), ("eve@example.com", "other", "owner")] {
+        for (email, org, role) in [(ANN, "acme", "admin"), (BOB, "acme", "viewer"), (EVE, "other", "owner")] {
             let args = ["user", "create", "--email", email, "--org", org, "--role", role, "--password-stdin"];
             ocore.cli(&args, &format!("{PASSWORD}\n")).ok();
         }
@@ -88,42 +91,42 @@ impl World {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         Self { ocore, http }
     }
-    fn serving(mut self) -> Self {
+    pub fn serving(mut self) -> Self {
         self.ocore.serve();
         self
     }
-    fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.ocore.url.rsplit(':').next().unwrap().parse().unwrap()
     }
     /// As browsers and clients know it: one name for both, because tokens are for a name.
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://localhost:{}{path}", self.port())
     }
-    async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
     }
-    async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Answer {
         self.send(self.http.get(self.url(path))).await
     }
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let request = self.http.post(self.url(path)).header("content-type", "application/x-www-form-urlencoded").body(body);
         self.send(request).await
     }
-    async fn register(&self, body: Value) -> Answer {
+    pub async fn register(&self, body: Value) -> Answer {
         self.send(self.http.post(self.url("/register")).header("content-type", "application/json").body(body.to_string())).await
     }
-    async fn client(&self, name: &str) -> String {
+    pub async fn client(&self, name: &str) -> String {
         let body = json!({"client_name": name, "redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none",
             "grant_types": ["authorization_code", "refresh_token"], "application_type": "native"});
         let answer = self.register(body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.text("client_id")
     }
-    async fn browser(&self, email: &str) -> Browser {
+    pub async fn browser(&self, email: &str) -> Browser {
         let mut browser = Browser::new(self.port());
         let csrf = browser.get(&browser.ocore("/sign-in")).await.hidden("csrf");
         let fields = [("csrf", csrf.as_str()), ("email", email), ("password", PASSWORD)];
@@ -131,7 +134,7 @@ impl World {
         browser
     }
     /// The consent page, and its decision: `more` are fields of the form.
-    async fn decide(&self, browser: &mut Browser, query: &str, more: &[(&str, &str)]) -> Page {
+    pub async fn decide(&self, browser: &mut Browser, query: &str, more: &[(&str, &str)]) -> Page {
         let path = if query.starts_with("device=") { "/consent" } else { "/authorize" };
         let page = browser.get(&browser.ocore(&format!("{path}?{query}"))).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text);
@@ -140,38 +143,38 @@ impl World {
         fields.extend(more);
         browser.form(&browser.ocore("/consent"), &fields).await
     }
-    async fn allow(&self, browser: &mut Browser, request: &Request, preset: &str) -> String {
+    pub async fn allow(&self, browser: &mut Browser, request: &Request, preset: &str) -> String {
         let choice = [("preset", preset), ("key", "new"), ("label", "a client"), ("do", "allow")];
         let page = self.decide(browser, &request.query(), &choice).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text);
         onward(&page, "code")
     }
-    async fn token(&self, request: &Request, client: &str, code: &str) -> Answer {
+    pub async fn token(&self, request: &Request, client: &str, code: &str) -> Answer {
         self.post("/token", &exchange(request, client, code)).await
     }
     /// Tokens for a client of Ann's, with everything.
-    async fn tokens(&self, browser: &mut Browser, client: &str, preset: &str) -> Answer {
+    pub async fn tokens(&self, browser: &mut Browser, client: &str, preset: &str) -> Answer {
         let request = Request::of(client);
         let code = self.allow(browser, &request, preset).await;
         let answer = self.token(&request, client, &code).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer
     }
-    async fn refresh(&self, client: &str, token: &str) -> Answer {
+    pub async fn refresh(&self, client: &str, token: &str) -> Answer {
         self.post("/token", &[("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", client)]).await
     }
-    async fn rpc(&self, path: &str, token: &str, method: &str, params: Value) -> Answer {
+    pub async fn rpc(&self, path: &str, token: &str, method: &str, params: Value) -> Answer {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let request = self.http.post(self.url(path)).bearer_auth(token).header("content-type", "application/json");
         self.send(request.header("accept", "application/json, text/event-stream").body(body)).await
     }
-    async fn call(&self, token: &str, tool: &str, arguments: Value) -> Answer {
+    pub async fn call(&self, token: &str, tool: &str, arguments: Value) -> Answer {
         self.rpc("/mcp", token, "tools/call", json!({"name": tool, "arguments": arguments})).await
     }
-    async fn lists(&self, token: &str) -> u16 {
+    pub async fn lists(&self, token: &str) -> u16 {
         self.rpc("/mcp", token, "tools/list", json!({})).await.status
     }
-    fn log(&self, action: &str) -> Vec<Value> {
+    pub fn log(&self, action: &str) -> Vec<Value> {
         let rows = self.ocore.cli(&["--json", "audit", "log", "--limit", "200"], "").ok().json();
         let rows = rows.as_array().or_else(|| rows["rows"].as_array()).expect("rows").clone();
         rows.into_iter().filter(|row| row["action"] == action).collect()
@@ -179,7 +182,7 @@ impl World {
 }
 type Change = fn(&mut Vec<(&'static str, String)>, &str);
 /// The form of a token request that is in order.
-fn exchange<'a>(request: &'a Request, client: &'a str, code: &'a str) -> [(&'static str, &'a str); 5] {
+pub fn exchange<'a>(request: &'a Request, client: &'a str, code: &'a str) -> [(&'static str, &'a str); 5] {
     [
         ("grant_type", "authorization_code"),
         ("code", code),
@@ -189,7 +192,7 @@ fn exchange<'a>(request: &'a Request, client: &'a str, code: &'a str) -> [(&'sta
     ]
 }
 /// A parameter of the address that the page leads to.
-fn onward(page: &Page, name: &str) -> String {
+pub fn onward(page: &Page, name: &str) -> String {
     let at = page.text.find(&format!("href=\"{REDIRECT}")).unwrap_or_else(|| panic!("no way on in {}", page.text)) + 6;
     let href = page.text[at..].split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&");
     let url = url::Url::parse(&href).unwrap();
@@ -259,7 +262,7 @@ fn a_client_comes_in_with_nothing_but_the_address_and_goes_when_it_is_told() {
         let page = ann.get(&ann.ocore("/authorizations")).await;
         assert!(page.text.contains("Claude on a laptop"), "{}", page.text);
         let (csrf, id) = (page.hidden("csrf"), page.hidden("id"));
-        let eve = &mut world.browser("eve@example.com").await;
+        let eve = &mut world.browser(EVE).await;
         let token = eve.get(&eve.ocore("/authorizations")).await.hidden("csrf");
         let page = eve.form(&eve.ocore("/authorizations/revoke"), &[("csrf", &token), ("id", &id)]).await;
         assert_eq!(page.status, StatusCode::FORBIDDEN, "another's consent is not there");

@@ -73,8 +73,8 @@ impl Mcp {
         request.body(body).send().await.expect("an answer")
     }
 
-    /// One JSON-RPC request of 2026-07-28; the whole response object with its HTTP status.
-    pub async fn request(&self, method: &str, mut params: Value) -> (u16, Value) {
+    /// One JSON-RPC request of 2026-07-28; the answer as it comes, which may be a stream that stays open.
+    pub async fn open(&self, method: &str, mut params: Value) -> reqwest::Response {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientInfo": {"name": "ocore-tests", "version": "1"},
@@ -86,7 +86,12 @@ impl Mcp {
             headers.push(("mcp-name", &name));
         }
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let response = self.post(&headers, body.to_string().into_bytes()).await;
+        self.post(&headers, body.to_string().into_bytes()).await
+    }
+
+    /// The same; the whole response object with its HTTP status.
+    pub async fn request(&self, method: &str, params: Value) -> (u16, Value) {
+        let response = self.open(method, params).await;
         let status = response.status().as_u16();
         let text = response.text().await.expect("a body");
         // What takes long comes as events, of which the last is the response.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde_json::Value;
+use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
 use super::{Mcp, Odoo};
@@ -199,6 +200,15 @@ impl Ocore {
 
     pub fn pid(&self) -> u32 {
         self.server.as_ref().expect("it runs").id()
+    }
+
+    /// Changes rows of the store while the server runs, which no command does: time goes by in a test by rows that grow old.
+    pub async fn sql(&self, statement: &str) -> u64 {
+        let file = sqlx::sqlite::SqliteConnectOptions::new().filename(self.data.path().join("ocore.db"));
+        let mut store = file.busy_timeout(Duration::from_secs(20)).connect().await.expect("the store");
+        let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut store).await.expect("SQL");
+        store.close().await.expect("the store");
+        done.rows_affected()
     }
 
     /// Registers an Odoo as an instance of `acme`, with the administrator's password.
