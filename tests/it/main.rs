@@ -34,6 +34,7 @@ mod monitoring;
 mod oauth;
 mod oauth_attacks;
 mod oauth_clients;
+mod oauth_documents;
 mod offers;
 mod on_postgres;
 mod openid;

@@ -193,7 +193,11 @@ pub fn exchange<'a>(request: &'a Request, client: &'a str, code: &'a str) -> [(&
 }
 /// A parameter of the address that the page leads to.
 pub fn onward(page: &Page, name: &str) -> String {
-    let at = page.text.find(&format!("href=\"{REDIRECT}")).unwrap_or_else(|| panic!("no way on in {}", page.text)) + 6;
+    onward_to(page, REDIRECT, name)
+}
+/// The same where the client has another.
+pub fn onward_to(page: &Page, redirect: &str, name: &str) -> String {
+    let at = page.text.find(&format!("href=\"{redirect}")).unwrap_or_else(|| panic!("no way on in {}", page.text)) + 6;
     let href = page.text[at..].split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&");
     let url = url::Url::parse(&href).unwrap();
     let found = url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned());

@@ -20,7 +20,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 impl World {
     /// Lets a column of times lie further back.
-    async fn ages(&self, table: &str, column: &str, seconds: u32) {
+    pub async fn ages(&self, table: &str, column: &str, seconds: u32) {
         let past = format!("strftime('%Y-%m-%dT%H:%M:%fZ', {column}, '-{seconds} seconds')");
         let aged = self.ocore.sql(&format!("UPDATE {table} SET {column} = {past} WHERE {column} IS NOT NULL")).await;
         assert!(aged > 0, "{table} has no {column} to age");

@@ -7,11 +7,16 @@ use std::{
 
 mod container;
 mod mcp;
+mod names;
 mod odoo;
 mod process;
+/// TLS servers that answer as they are told, and the authority of their certificates.
+#[path = "../../../server/identity/src/world.rs"]
+pub mod tls;
 
 pub use container::{Own, docker};
 pub use mcp::{Mcp, Reply};
+pub use names::{NAME_SERVER, Names};
 pub use odoo::{Odoo, stack};
 pub use process::{Ocore, Output};
 

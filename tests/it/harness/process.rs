@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::{Mcp, Odoo};
 
 /// The program beside this test binary (target/debug/ocore).
-fn program() -> PathBuf {
+pub(super) fn program() -> PathBuf {
     if let Some(path) = std::env::var_os("OCORE_TEST_PROGRAM") {
         return path.into();
     }
