@@ -53,6 +53,8 @@ pub struct Browser {
     client: reqwest::Client,
     port: u16,
     pub cookies: BTreeMap<(String, String), String>,
+    /// What a reverse proxy says of its address, in `X-Forwarded-For`.
+    pub forwarded_for: Option<String>,
 }
 pub struct Page {
     pub status: StatusCode,
@@ -77,7 +79,7 @@ impl Browser {
         for host in ["localhost", "dev.odoo.localhost", "other.odoo.localhost", "odoo.localhost"] {
             builder = builder.resolve(host, here);
         }
-        Self { client: builder.build().unwrap(), port, cookies: BTreeMap::new() }
+        Self { client: builder.build().unwrap(), port, cookies: BTreeMap::new(), forwarded_for: None }
     }
     pub fn ocore(&self, path: &str) -> String {
         format!("http://localhost:{}{path}", self.port)
@@ -95,6 +97,9 @@ impl Browser {
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(address) = &self.forwarded_for {
+            request = request.header("x-forwarded-for", address);
         }
         if let Some(body) = body {
             request = request.body(body);

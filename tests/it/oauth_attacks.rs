@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{Mcp, Ocore, Odoo, root, run},
     impersonation::{Browser, PASSWORD, Page, with_visits},
-    oauth::{ANN, BOB, EVE, Request, World},
+    oauth::{ANN, BOB, EVE, REDIRECT, Request, World, exchange, onward},
 };
 
 /// How long what was taken back may go on to open anything.
@@ -245,7 +245,7 @@ fn what_is_taken_back_ends_open_streams_too() {
         let bobs = granted(BOB).await.text("access_token");
         let ((revoked, key), (_, kept)) = (keys("Revoked"), keys("Kept"));
 
-        let holder = async |what, key: &str| Holder::with(what, by_key(key)).await;
+        let holder = async |what: &'static str, key: &str| Holder::with(what, by_key(key)).await;
         let authorization = holder("an authorization that its person revokes", &anns).await;
         let signed_off = holder("a token that its client revokes", &refreshing.text("access_token")).await;
         let disabled = holder("a user who is disabled", &bobs).await;
@@ -502,14 +502,13 @@ fn what_another_organization_has_is_to_every_page_as_if_it_were_not_there() {
     let Some(odoo) = Odoo::fresh(19, "foreign") else { return };
     run(async {
         let (ocore, clerk, port) = with_visits(&odoo);
-        let world = World::of(ocore);
+        let mut world = World::of(ocore);
         let args = ["user", "create", "--email", GIL, "--org", "other", "--role", "owner", "--password-stdin"];
         world.ocore.cli(&args, &format!("{PASSWORD}\n")).ok();
         let args = ["--json", "invite", "create", "acme", "--label", "Secret of acme", "--by", ANN, "--uses", "9"];
         let invite = world.ocore.cli(&args, "").ok().json();
         let args = ["--json", "key", "create", "--org", "acme", "--owner", ANN, "--label", "Key of acme"];
         let key = world.ocore.cli(&args, "").ok().json();
-        let mut world = world;
         world.ocore.serve_at(&format!("127.0.0.1:{port}"));
 
         // What acme has: a consent, two sessions, a device that was let in, a link into its Odoo.
@@ -559,10 +558,12 @@ fn what_another_organization_has_is_to_every_page_as_if_it_were_not_there() {
         let state = || {
             let lists: [&[&str]; 4] =
                 [&["key", "list", "--org", "acme"], &["invite", "list", "acme"], &["user", "list"], &["org", "list"]];
-            let mut all: Vec<Value> = lists.map(|list| world.ocore.cli(&[&["--json"], list].concat(), "").ok().json()).into();
+            let mut all: Vec<Value> = lists.map(|list| world.ocore.cli(&[&["--json"][..], list].concat(), "").ok().json()).into();
             // Which keys were used is written a moment later.
             for row in all[0].as_array_mut().expect("keys") {
-                ["last_used_at", "last_used_address", "use_count"].map(|name| row.as_object_mut().expect("a key").remove(name));
+                for name in ["last_used_at", "last_used_address", "use_count"] {
+                    row.as_object_mut().expect("a key").remove(name);
+                }
             }
             // That somebody tried another's link is kept for its organization.
             let rows = world.ocore.cli(&["--json", "audit", "log", "--org", "acme", "--limit", "500"], "").ok().json();
@@ -621,4 +622,83 @@ async fn attempt(browser: &mut Browser, (_, path, fields): &Try) -> Page {
     let mut all = vec![("csrf", csrf.as_str())];
     all.extend(fields.iter().map(|(name, value)| (*name, value.as_str())));
     browser.form(&browser.ocore(path), &all).await
+}
+
+#[test]
+fn answers_say_whose_they_are_and_are_nobody_elses() {
+    run(async {
+        let (one, other) = (World::new().serving(), World::new().serving());
+        let mut ann = one.browser(ANN).await;
+        let (client, namesake) = (one.client("A client").await, other.client("A client").await);
+        let issuer = one.get("/.well-known/oauth-authorization-server").await.text("issuer");
+        assert_eq!(issuer, one.url(""), "it is the URL that it is found at");
+        assert_ne!(issuer, other.get("/.well-known/oauth-authorization-server").await.text("issuer"));
+        let request = Request::of(&client);
+
+        // Each answer carries the issuer and the state (RFC 9207): of a code, of a refusal, and of whatever else a client is told.
+        let page =
+            one.decide(&mut ann, &request.query(), &[("preset", "read"), ("key", "new"), ("label", "x"), ("do", "allow")]).await;
+        assert_eq!((onward(&page, "iss"), onward(&page, "state").as_str()), (issuer.clone(), "some state"));
+        let code = onward(&page, "code");
+        let page = one.decide(&mut ann, &request.query(), &[("do", "deny")]).await;
+        assert_eq!((onward(&page, "error").as_str(), onward(&page, "iss")), ("access_denied", issuer.clone()));
+        for (name, value, error) in [
+            ("response_type", "token", "unsupported_response_type"),
+            ("response_type", "", "invalid_request"),
+            ("code_challenge", "", "invalid_request"),
+            ("code_challenge_method", "plain", "invalid_request"),
+            ("scope", "everything", "invalid_scope"),
+            ("resource", "https://elsewhere.example/mcp", "invalid_target"),
+            ("prompt", "none", ""),
+            ("iss", "https://elsewhere.example", ""),
+        ] {
+            let page = ann.get(&ann.ocore(&format!("/authorize?{}", request.clone().with(name, value).query()))).await;
+            if error.is_empty() {
+                // What a client adds changes nothing of who answers.
+                assert_eq!(page.status, StatusCode::OK, "{name}={value}: {}", page.text);
+                continue;
+            }
+            let to = url::Url::parse(page.location()).unwrap_or_else(|e| panic!("{name}={value}: {e}: {}", page.text));
+            let all: BTreeMap<_, _> = to.query_pairs().into_owned().collect();
+            assert!(page.location().starts_with(REDIRECT) && !all.contains_key("code"), "{name}={value}: {to}");
+            let told = |name: &str| all.get(name).map(String::as_str).unwrap_or_default();
+            assert_eq!(
+                (told("error"), told("iss"), told("state")),
+                (error, issuer.as_str(), "some state"),
+                "{name}={value}: {to}"
+            );
+        }
+
+        // A client that was led to take the other's token endpoint for this one's gets nothing for the code there, and loses nothing here.
+        other.token(&request, &client, &code).await.is(401, "invalid_client");
+        other.token(&request, &namesake, &code).await.is(400, "invalid_grant");
+        // Nor is a name of this server good for another of its names: tokens would be for other resources.
+        let by_address = |path: &str| format!("http://127.0.0.1:{}{path}", one.port());
+        let posts = async |path: &str, fields: &[(&str, &str)]| {
+            let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+            let kind = "application/x-www-form-urlencoded";
+            one.send(one.http.post(by_address(path)).header("content-type", kind).body(body)).await
+        };
+        posts("/token", &exchange(&request, &client, &code)).await.is(400, "invalid_grant");
+        let tokens = one.token(&request, &client, &code).await;
+        assert_eq!(tokens.status, 200, "{tokens:?}");
+        let (access, refresh) = (tokens.text("access_token"), tokens.text("refresh_token"));
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str()), ("client_id", &client)];
+        posts("/token", &fields).await.is(400, "invalid_grant");
+        other.refresh(&namesake, &refresh).await.is(400, "invalid_grant");
+        assert_eq!(other.lists(&access).await, 401);
+        let elsewhere = Mcp::new(&by_address(""), &access).request("tools/list", json!({})).await;
+        assert_eq!(elsewhere.0, 401, "{elsewhere:?}");
+        let asks = [("token", access.as_str()), ("client_id", namesake.as_str())];
+        assert_eq!(other.post("/revoke", &asks).await.status, 200, "as for what it never heard of");
+        assert_eq!(one.lists(&access).await, 200);
+        assert_eq!(one.refresh(&client, &refresh).await.status, 200);
+        // A device code neither.
+        let device =
+            one.post("/device_authorization", &[("client_id", "ocore-cli"), ("scope", "read")]).await.text("device_code");
+        let grant = "urn:ietf:params:oauth:grant-type:device_code";
+        let polls = [("grant_type", grant), ("device_code", device.as_str()), ("client_id", "ocore-cli")];
+        other.post("/token", &polls).await.is(400, "invalid_grant");
+        one.post("/token", &polls).await.is(400, "authorization_pending");
+    });
 }

@@ -1,6 +1,7 @@
 //! Clients whose id is the address of a document: whoever names an address makes the server look there, so it must not be led inside; and
 //! the hosts that come in so, by what is known of their documents and requests.
 use std::{
+    io::ErrorKind,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc,
@@ -12,7 +13,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::net::UdpSocket;
+use tokio::net::{TcpListener, UdpSocket};
 
 use crate::{
     harness::{
@@ -257,15 +258,25 @@ fn documents_that_lie_drip_or_lead_elsewhere_are_refused() {
     });
 }
 
+/// A place that is the same for every run on a machine: another may have it for a moment.
+async fn bound<T, F: Future<Output = std::io::Result<T>>>(at: &str, bind: impl Fn() -> F) -> Option<T> {
+    let begun = Instant::now();
+    loop {
+        match bind().await {
+            Ok(bound) => return Some(bound),
+            Err(why) if why.kind() == ErrorKind::AddrInUse && begun.elapsed() < Duration::from_mins(1) => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Err(why) => {
+                cannot_run(&format!("nothing can listen at {at} ({why}): that takes root's rights"));
+                return None;
+            }
+        }
+    }
+}
 /// Says by turns that a name is here and inside; gives how often it was asked for an address.
 async fn turning() -> Option<Arc<AtomicUsize>> {
-    let socket = match UdpSocket::bind(NAME_SERVER).await {
-        Ok(socket) => socket,
-        Err(why) => {
-            cannot_run(&format!("no name server can listen at {NAME_SERVER} ({why}): that takes root's rights"));
-            return None;
-        }
-    };
+    let socket = bound(NAME_SERVER, || UdpSocket::bind(NAME_SERVER)).await?;
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     tokio::spawn(async move {
@@ -274,9 +285,11 @@ async fn turning() -> Option<Arc<AtomicUsize>> {
             // RFC 1035 section 4: twelve bytes of head, a name that ends with an empty label, type and class.
             let Some(name) = buffer[12..length].iter().position(|byte| *byte == 0) else { continue };
             let question = buffer[12..12 + name + 5].to_vec();
-            let is_v4 = question[name + 1..name + 3] == [0, 1];
+            let known = question.windows(7).any(|label| label.eq_ignore_ascii_case(b"turning"));
+            let is_v4 = known && question[name + 1..name + 3] == [0, 1];
             let mut reply = buffer[..2].to_vec();
-            reply.extend([0x81, 0x80, 0, 1, 0, u8::from(is_v4), 0, 0, 0, 0]);
+            // No error, or no such name.
+            reply.extend([0x81, if known { 0x80 } else { 0x83 }, 0, 1, 0, u8::from(is_v4), 0, 0, 0, 0]);
             reply.extend(&question);
             if is_v4 {
                 let turn = count.fetch_add(1, Ordering::SeqCst);
@@ -443,8 +456,8 @@ fn hosts_that_are_known_by_their_documents_come_in_as_they_do() {
     let known = ["claude.ai", "chatgpt.com", "vscode.dev"];
     let Some(names) = Names::new(&format!("{at} {}", known.join(" ")), &authority.pem()) else { return };
     run(async {
-        if let Err(why) = tokio::net::TcpListener::bind((at, 443)).await {
-            return cannot_run(&format!("nothing can listen at {at}:443 ({why}): that takes root's rights"));
+        if bound(&format!("{at}:443"), || TcpListener::bind((at, 443))).await.is_none() {
+            return;
         }
         let signer = Signer::new();
         let keys = signer.keys.clone();

@@ -323,3 +323,132 @@ fn sessions_and_the_password_are_their_persons_own() {
         ocore.stop("TERM");
     });
 }
+
+/// A browser behind the reverse proxy, at that address.
+fn at(ocore: &Ocore, address: &str) -> Browser {
+    let mut browser = browser(ocore);
+    browser.forwarded_for = Some(address.to_owned());
+    browser
+}
+/// A server behind a reverse proxy on this machine.
+fn behind_a_proxy() -> Ocore {
+    let mut ocore = Ocore::new();
+    ocore.env("OCORE_TRUSTED_PROXIES", "127.0.0.1/32");
+    let args = ["user", "create", "--email", ANN, "--org", "acme", "--role", "admin", "--password-stdin"];
+    ocore.cli(&args, &format!("{PASSWORD}\n")).ok();
+    ocore.serve();
+    ocore
+}
+/// What came of trying to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    In,
+    Wrong,
+    Slowed,
+}
+async fn tries(browser: &mut Browser, email: &str, password: &str) -> Came {
+    let page = sign_in(browser, email, password).await;
+    match page.status {
+        StatusCode::SEE_OTHER => Came::In,
+        StatusCode::UNPROCESSABLE_ENTITY if page.text.contains("do not belong together") => Came::Wrong,
+        StatusCode::UNPROCESSABLE_ENTITY if page.text.contains("There were too many tries") => Came::Slowed,
+        other => panic!("{other}: {}", page.text),
+    }
+}
+
+#[test]
+fn who_guesses_passwords_is_slowed_and_locks_nobody_out() {
+    const WRONG: &str = "some wrong guess";
+    run(async {
+        let mut ocore = behind_a_proxy();
+        // Ann was here before, from her office.
+        let office = "198.51.100.7";
+        assert_eq!(tries(&mut at(&ocore, office), ANN, PASSWORD).await, Came::In);
+
+        // A flood at her account, from one address: five guesses are looked at, however many come at once.
+        let mut guesses: Vec<Browser> = (0..60).map(|_| at(&ocore, "203.0.113.9")).collect();
+        let all = futures_util::future::join_all(guesses.iter_mut().map(|browser| tries(browser, ANN, WRONG)));
+        let (all, ann) = tokio::join!(all, async {
+            let begun = Instant::now();
+            (tries(&mut at(&ocore, office), ANN, PASSWORD).await, begun.elapsed())
+        });
+        assert_eq!(all.iter().filter(|came| **came == Came::Wrong).count(), 5, "{all:?}");
+        assert_eq!(all.iter().filter(|came| **came == Came::Slowed).count(), 55, "{all:?}");
+        assert_eq!(ann.0, Came::In, "the same account from her own address, meanwhile");
+        println!("signing in during a flood of 60: {:?}", ann.1);
+        assert_eq!(
+            tries(&mut at(&ocore, "203.0.113.9"), ANN, PASSWORD).await,
+            Came::Slowed,
+            "right ones are not looked at either"
+        );
+        // What the proxy did not write itself does not make another address.
+        for n in 0..3 {
+            let told = format!("192.0.2.{n}, 203.0.113.9");
+            assert_eq!(tries(&mut at(&ocore, &told), ANN, PASSWORD).await, Came::Slowed, "{told}");
+        }
+        // Other accounts are not for guessing from there either.
+        let mut slowed = false;
+        for n in 0..60 {
+            slowed |= tries(&mut at(&ocore, "203.0.113.9"), &format!("u{n}@example.com"), WRONG).await == Came::Slowed;
+        }
+        assert!(slowed, "fifty failures of one address");
+
+        // From many addresses: the account is closed to strangers, and not to where she was.
+        let mut looked_at = 0;
+        for n in 0..60 {
+            match tries(&mut at(&ocore, &format!("192.0.2.{n}")), ANN, WRONG).await {
+                Came::Wrong => looked_at += 1,
+                came => assert_eq!(came, Came::Slowed),
+            }
+        }
+        assert!((20..=30).contains(&looked_at), "{looked_at}");
+        assert_eq!(tries(&mut at(&ocore, "192.0.2.99"), ANN, PASSWORD).await, Came::Slowed, "a stranger");
+        assert_eq!(tries(&mut at(&ocore, office), ANN, PASSWORD).await, Came::In, "from where she was before");
+        ocore.stop("TERM");
+    });
+}
+
+#[test]
+fn nobody_takes_as_long_as_somebody_with_another_password() {
+    const TIMES: usize = 21;
+    run(async {
+        let mut ocore = behind_a_proxy();
+        let args = ["user", "create", "--email", "gone@example.com", "--org", "acme", "--role", "admin", "--password-stdin"];
+        ocore.cli(&args, &format!("{PASSWORD}\n")).ok();
+        ocore.cli(&["user", "update", "gone@example.com", "--disable"], "").ok();
+        // By turns, so that what else this machine does meets them alike; each from an address of its own, so that nobody is slowed.
+        let mut took: [Vec<Duration>; 3] = Default::default();
+        for n in 0..TIMES {
+            let nobody = format!("nobody{n}@example.com");
+            for (of, (email, password)) in
+                [(ANN, "some wrong guess"), (nobody.as_str(), "some wrong guess"), ("gone@example.com", PASSWORD)]
+                    .into_iter()
+                    .enumerate()
+            {
+                let mut browser = at(&ocore, &format!("198.51.{of}.{n}"));
+                let csrf = browser.get(&browser.ocore("/sign-in")).await.hidden("csrf");
+                let fields = [("csrf", csrf.as_str()), ("email", email), ("password", password)];
+                let to = browser.ocore("/sign-in");
+                let begun = Instant::now();
+                let page = browser.form(&to, &fields).await;
+                took[of].push(begun.elapsed());
+                assert!(
+                    page.status == StatusCode::UNPROCESSABLE_ENTITY && page.text.contains("do not belong together"),
+                    "{}",
+                    page.text
+                );
+            }
+        }
+        let [known, nobody, disabled] = took.map(|mut all| {
+            all.sort_unstable();
+            all[TIMES / 2]
+        });
+        println!("a wrong password: {known:?}; nobody: {nobody:?}; somebody who is disabled: {disabled:?} (medians of {TIMES})");
+        // Without the work for nobody it would be a tenth and less.
+        for (who, other) in [("nobody", nobody), ("disabled", disabled)] {
+            assert!(other * 2 > known && other < known * 2, "{who}: {other:?} against {known:?}");
+        }
+        assert!(known > Duration::from_millis(5), "passwords are hashed at all");
+        ocore.stop("TERM");
+    });
+}

@@ -52,6 +52,8 @@ impl Names {
         let authority: &Path = &self.0.path().join("authority.pem");
         ocore.env("SSL_CERT_FILE", authority.to_str().expect("a path"));
         ocore.env("OCORE_INSTANCE_NETWORKS", networks);
+        // A name may stand there with several addresses.
+        ocore.env("RESOLV_MULTI", "on");
         ocore
     }
 }
