@@ -3,8 +3,7 @@
 // CLIENTS is where setup put Playwright. CONSENT_EMAIL and CONSENT_PASSWORD sign in; CONSENT_PRESET is read, standard (unless given) or
 // full. In CONSENT_FOLDER what was seen is added to seen.jsonl, a line per request; where a file `deny` is there, the answer is no.
 import { appendFileSync, existsSync } from "node:fs";
-import { createRequire } from "node:module";
-const { chromium } = createRequire(`${process.env.CLIENTS}/browser/`)("playwright-core");
+import { launch, signIn } from "./chromium.mjs";
 
 const { CONSENT_EMAIL, CONSENT_PASSWORD, CONSENT_PRESET = "standard", CONSENT_FOLDER } = process.env;
 const asked = new URL(process.argv[2]);
@@ -14,16 +13,11 @@ const deny = existsSync(`${CONSENT_FOLDER}/deny`);
 const bare = (url) => url.split("?")[0];
 let browser;
 try {
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
+  browser = await launch();
   const page = await browser.newPage();
   page.setDefaultTimeout(60000);
   await page.goto(asked.href);
-  await page.getByLabel("E-mail").fill(CONSENT_EMAIL);
-  await page.getByLabel("Password").fill(CONSENT_PASSWORD);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await signIn(page, CONSENT_EMAIL, CONSENT_PASSWORD);
   const allow = page.getByRole("button", { name: /^Allow/ });
   await allow.waitFor();
   seen.title = await page.locator("h1").innerText();

@@ -1,13 +1,9 @@
 // Opens a one-time link in Chromium as a person does: signs in, presses the button, works in Odoo, leaves by Odoo's own menu.
 // Arguments: link, e-mail, password. Prints what it saw as one line of JSON.
-import { createRequire } from "node:module";
-const { chromium } = createRequire(process.env.NODE_PATH + "/")("playwright-core");
+import { launch, signIn } from "./chromium.mjs";
 
 const [link, email, password] = process.argv.slice(2);
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 const seen = {};
 try {
   const context = await browser.newContext();
@@ -21,12 +17,9 @@ try {
     socket.on("socketerror", () => (one.broken = true));
   });
   await page.goto(link);
-  await page.getByLabel("E-mail").fill(email);
-  await page.getByLabel("Password").fill(password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await signIn(page, email, password);
   await page.getByRole("button", { name: /Open as/ }).click();
   await page.locator(".o_web_client .o_main_navbar").waitFor();
-  await page.screenshot({ path: `${process.env.SHOTS}/visit.png` });
   seen.url = page.url();
   seen.uid = await page.evaluate(async () => {
     const response = await fetch("/web/session/get_session_info", {

@@ -1,14 +1,16 @@
 //! Real clients that other people wrote: both lines of the Python SDK, and the official conformance suite.
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::OnceLock,
+    time::Duration,
 };
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     net::{TcpListener, TcpStream},
+    process::{Child, ChildStdout},
 };
 
 use crate::harness::{Ocore, Odoo, cannot_run, root, run};
@@ -25,6 +27,64 @@ pub fn clients() -> Option<PathBuf> {
         None
     })
     .clone()
+}
+
+/// Node 22, which the suite and the Inspector want, below the clients' folder.
+pub const NODE: &str = "conformance/node_modules/.bin/node";
+
+/// What a person did and saw in Chromium: runs a script of `tests/clients` and gives the line of JSON that it prints.
+pub async fn in_chromium(clients: &Path, script: &str, args: &[&str]) -> Value {
+    let output = tokio::process::Command::new(clients.join(NODE))
+        .arg(root().join("tests/clients").join(script))
+        .args(args)
+        .env("CLIENTS", clients)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("node");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}: {said}");
+    serde_json::from_str(said.lines().find(|line| line.starts_with('{')).expect("what was seen")).expect("JSON")
+}
+
+/// How long a client, with its person and Chromium, may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_mins(5);
+
+/// A script of `tests/clients` that runs: it prints a line of JSON, and one more for each that it reads.
+pub struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    folder: PathBuf,
+}
+impl Running {
+    /// `folder` is where client and person leave what [`logs`] shows.
+    pub fn start(mut command: tokio::process::Command, folder: &Path) -> Self {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the client starts");
+        let lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        Self { child, lines, folder: folder.to_owned() }
+    }
+    pub async fn told(&mut self) -> Value {
+        match tokio::time::timeout(PATIENCE, self.lines.next_line()).await {
+            Ok(Ok(Some(line))) => serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}")),
+            other => panic!("the client told nothing ({other:?}):\n{}", logs(&self.folder)),
+        }
+    }
+    pub async fn ask(&mut self) -> Value {
+        let stdin = self.child.stdin.as_mut().expect("stdin");
+        stdin.write_all(b"again\n").await.expect("it reads");
+        self.told().await
+    }
+    pub async fn end(mut self) {
+        drop(self.child.stdin.take());
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("a status");
+        assert!(status.success(), "{status}:\n{}", logs(&self.folder));
+    }
+}
+/// What client and Chromium left, for who looks after a failure.
+pub fn logs(folder: &Path) -> String {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+    ["seen.jsonl", "consent.log", "client.log"].map(|name| format!("{name}:\n{}", read(name))).join("\n")
 }
 
 fn python(dir: &Path, line: &str, script: &str, args: &[&str]) -> Value {

@@ -4,24 +4,27 @@ use std::{collections::BTreeMap, net::TcpListener, process::Command, time::Durat
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::harness::{Mcp, Ocore, Odoo, Own, Reply, cannot_run, root, run};
+use crate::{
+    clients::{clients, in_chromium},
+    harness::{Mcp, Ocore, Odoo, Own, Reply, run},
+};
 
 pub const PASSWORD: &str = "correct horse battery";
 const REASON: &str = "The clerk cannot find an invoice";
 
 /// An ocore with host names for its instances, two people, and a user of Odoo's to act as.
-struct World {
-    odoo: Odoo,
-    ocore: Ocore,
+pub struct World {
+    pub odoo: Odoo,
+    pub ocore: Ocore,
     /// Ann's own key.
     mcp: Mcp,
-    clerk: i64,
-    port: u16,
+    pub clerk: i64,
+    pub port: u16,
 }
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }
-fn world(version: u16, area: &'static str) -> Option<World> {
+pub fn world(version: u16, area: &'static str) -> Option<World> {
     Some(world_of(Odoo::fresh(version, area)?))
 }
 fn world_of(odoo: Odoo) -> World {
@@ -129,7 +132,7 @@ impl Browser {
         let headers = [("content-type", "application/x-www-form-urlencoded"), ("origin", origin)];
         self.send(Method::POST, url, &headers, Some(body.join("&"))).await
     }
-    async fn sign_in(&mut self, email: &str) {
+    pub async fn sign_in(&mut self, email: &str) {
         let csrf = self.get(&self.ocore("/sign-in")).await.hidden("csrf");
         let done = self.form(&self.ocore("/sign-in"), &[("csrf", &csrf), ("email", email), ("password", PASSWORD)]).await;
         assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/"), "{}", done.text);
@@ -160,14 +163,14 @@ impl World {
     async fn ask(&self, user: i64) -> Reply {
         self.mcp.call("dev_impersonate_user", json!({"user_id": user, "reason": REASON})).await
     }
-    async fn link(&self) -> String {
+    pub async fn link(&self) -> String {
         self.ask(self.clerk).await.ok()["url"].as_str().expect("a URL").to_owned()
     }
     fn log(&self) -> Vec<Value> {
         let rows = self.ocore.cli(&["--json", "audit", "log", "--org", "acme", "--limit", "200"], "").ok().json();
         rows.as_array().or_else(|| rows["rows"].as_array()).expect("rows").clone()
     }
-    fn logged(&self, action: &str) -> Vec<Value> {
+    pub fn logged(&self, action: &str) -> Vec<Value> {
         self.log().into_iter().filter(|row| row["action"] == action).collect()
     }
     /// Sessions of the clerk that Odoo has for this database: other tests' Odoos keep theirs in the same folder.
@@ -523,26 +526,9 @@ mod checks {
 
     /// Chromium, as a person uses it.
     pub async fn in_a_browser(w: World) {
+        let Some(clients) = clients() else { return };
         let link = w.link().await;
-        let script = root().join("tests/clients/impersonation.mjs");
-        let state =
-            std::env::var("OCORE_TEST_STATE").unwrap_or_else(|_| format!("{}/.cache/ocore-test", std::env::var("HOME").unwrap()));
-        let folder = format!("{state}/clients/browser");
-        if !std::path::Path::new(&folder).join("node_modules").exists() {
-            return cannot_run("tests/clients/setup has not installed the browser");
-        }
-        let output = tokio::process::Command::new("node")
-            .arg(&script)
-            .args([&link, "ann@example.com", PASSWORD])
-            .env("NODE_PATH", format!("{folder}/node_modules"))
-            .env("SHOTS", &folder)
-            .current_dir(&folder)
-            .output()
-            .await
-            .expect("node");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}\n{}", w.ocore.log());
-        let seen: Value = serde_json::from_str(said.lines().find(|l| l.starts_with('{')).expect("what it saw")).unwrap();
+        let seen = in_chromium(&clients, "impersonation.mjs", &[&link, "ann@example.com", PASSWORD]).await;
         assert_eq!(seen["uid"], w.clerk, "{seen}");
         assert!(seen["again"].as_str().unwrap().contains("already used"), "{seen}");
         assert!(seen["left"].as_str().unwrap().contains("You left Odoo"), "{seen}");

@@ -13,6 +13,9 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at files and clocks as they are")]
 
 mod harness;
+#[path = "../../server/app/tests/people/screen.rs"]
+#[allow(dead_code, reason = "here nobody types")]
+mod screen;
 
 mod accounts;
 mod architecture;

@@ -11,22 +11,17 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
-    process::{Child, ChildStdout},
 };
 
 use crate::{
-    clients::clients,
+    clients::{NODE, PATIENCE, Running, clients, logs},
     harness::{Mcp, Ocore, Odoo, root, run},
     impersonation::{Browser, PASSWORD},
 };
 
 const ANN: &str = "ann@example.com";
-/// How long a client, with its person and Chromium, may take on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(5);
-/// Node 22, which the suite and the Inspector want, below the clients' folder.
-const NODE: &str = "conformance/node_modules/.bin/node";
 
 #[test]
 fn python_sdk_2() {
@@ -67,7 +62,9 @@ fn is_let_in(program: &str, script: &[&str], contact: &str, known_as: &str) {
         let witness = Witness::before(&ocore).await;
         let url = format!("{}/mcp", witness.url);
         let person = Person::new(clients);
-        let mut client = Running::start(&person, program, script, &[&url, contact]);
+        let mut command = person.command(program);
+        command.arg(root().join("tests/clients").join(script[0])).args(&script[1..]).args([&url, contact]);
+        let mut client = Running::start(command, person.folder.path());
         let answer = client.told().await;
         assert_eq!(answer["count"], 1, "{answer}");
         let tools = answer["tools"].as_array().expect("tools");
@@ -173,7 +170,7 @@ fn the_official_conformance_suite_passes_for_the_authorization_server() {
         }
         let status = tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").expect("a status");
         println!("conformance authorization: {}", text.trim_end().lines().next_back().unwrap_or_default());
-        assert!(status.success() && text.contains("Total: 3 passed, 0 failed"), "{text}\n{}", person.logs());
+        assert!(status.success() && text.contains("Total: 3 passed, 0 failed"), "{text}\n{}", logs(person.folder.path()));
     });
     ocore.stop("TERM");
 }
@@ -241,46 +238,9 @@ impl Person {
             if seen.len() == times {
                 return seen;
             }
-            assert!(seen.len() < times && begun.elapsed() < Duration::from_secs(30), "{times}: {}", self.logs());
+            assert!(seen.len() < times && begun.elapsed() < Duration::from_secs(30), "{times}: {}", logs(self.folder.path()));
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-    }
-    /// What client and Chromium left, for who looks after a failure.
-    fn logs(&self) -> String {
-        let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-        ["seen.jsonl", "consent.log", "client.log"].map(|name| format!("{name}:\n{}", read(name))).join("\n")
-    }
-}
-
-/// A script of `tests/clients` that runs: it prints a line of JSON, and one more for each that it reads.
-struct Running<'a> {
-    person: &'a Person,
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-impl<'a> Running<'a> {
-    fn start(person: &'a Person, program: &str, script: &[&str], args: &[&str]) -> Self {
-        let mut command = person.command(program);
-        command.arg(root().join("tests/clients").join(script[0])).args(&script[1..]).args(args).stdin(Stdio::piped());
-        let mut child = command.spawn().expect("the client starts");
-        let lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
-        Self { person, child, lines }
-    }
-    async fn told(&mut self) -> Value {
-        match tokio::time::timeout(PATIENCE, self.lines.next_line()).await {
-            Ok(Ok(Some(line))) => serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}")),
-            other => panic!("the client told nothing ({other:?}):\n{}", self.person.logs()),
-        }
-    }
-    async fn ask(&mut self) -> Value {
-        let stdin = self.child.stdin.as_mut().expect("stdin");
-        stdin.write_all(b"again\n").await.expect("it reads");
-        self.told().await
-    }
-    async fn end(mut self) {
-        drop(self.child.stdin.take());
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("a status");
-        assert!(status.success(), "{status}:\n{}", self.person.logs());
     }
 }
 

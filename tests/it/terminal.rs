@@ -8,8 +8,10 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Ocore, Odoo, Output, run},
+    clients::{Running, clients, in_chromium},
+    harness::{Mcp, Ocore, Odoo, Output, cannot_run, root, run},
     impersonation::{Browser, PASSWORD},
+    screen::{Terminal, qr_code},
 };
 
 const ANN: &str = "ann@example.com";
@@ -40,6 +42,15 @@ impl<'a> Person<'a> {
     fn run(&self, args: &[&str]) -> Output {
         self.with_input(args, "")
     }
+    /// The same at a terminal. None where there is none to be had.
+    fn at_a_terminal(&self, args: &[&str]) -> Option<Terminal> {
+        let script = Ocore::elsewhere(Path::new("script"), self.home.path());
+        let terminal = Terminal::start(script.into(), 100, self.ocore.program(), args, &[]);
+        if terminal.is_none() {
+            cannot_run("there is no `script` (Debian: bsdutils)");
+        }
+        terminal
+    }
     #[track_caller]
     fn fails(&self, args: &[&str], code: i32, says: &str) {
         let output = self.run(args);
@@ -49,10 +60,15 @@ impl<'a> Person<'a> {
 }
 
 fn world(odoo: &Odoo) -> Ocore {
+    world_of(&[("dev", odoo)])
+}
+fn world_of(odoos: &[(&str, &Odoo)]) -> Ocore {
     let mut ocore = Ocore::new();
     let args = ["user", "create", "--email", ANN, "--org", "acme", "--role", "admin", "--password-stdin"];
     ocore.cli(&args, &format!("{PASSWORD}\n")).ok();
-    ocore.instance("dev", odoo, &[]).ok();
+    for (slug, odoo) in odoos {
+        ocore.instance(slug, odoo, &[]).ok();
+    }
     ocore.serve();
     ocore
 }
@@ -207,6 +223,68 @@ fn a_person_signs_in_with_a_code_and_works() {
         person.run(&["logout"]).ok();
         assert!(!tokens(person.home.path()).contains("ocr_"));
         person.fails(&["instances"], 3, "ocore login");
+    });
+}
+
+/// The telephone that reads the QR code is Chromium: what the code says is all that it is given.
+#[test]
+fn who_scans_the_code_of_a_terminal_works_in_every_odoo_until_the_logout() {
+    let (Some(odoo), Some(old), Some(clients)) = (Odoo::shared(19), Odoo::shared(14), clients()) else { return };
+    run(async {
+        let ocore = world_of(&[("dev", &odoo), ("old", &old)]);
+        let url = ocore.at_localhost();
+        let person = Person::new(&ocore, Vec::new());
+        let Some(mut terminal) = person.at_a_terminal(&["login", &url]) else { return };
+        terminal.until("Waiting for your approval").await;
+        let address = qr_code(&terminal.seen);
+        let code = address.strip_prefix(&format!("{url}/device?user_code=")).unwrap_or_else(|| panic!("{address}")).to_owned();
+        assert!(terminal.seen.contains(&format!("{code}\u{1b}")), "the terminal shows another code: {}", terminal.seen);
+        let seen = in_chromium(&clients, "device.mjs", &[&address, ANN, PASSWORD, &code]).await;
+        assert_eq!(seen["typed"], code.as_str(), "{seen}");
+        assert!(seen["asks"].as_str().unwrap().contains("ocore command line"), "{seen}");
+        assert!(seen["end"].as_str().unwrap().contains("is connected"), "{seen}");
+        let (ended, said) = terminal.end().await;
+        assert!(ended == 0 && said.contains(&format!("Signed in at {url}")), "{ended}: {said}");
+        assert!(!said.contains("oca_") && !said.contains("ocr_"), "{said}");
+
+        let (ended, said) = person.at_a_terminal(&["whoami"]).unwrap().end().await;
+        assert!(ended == 0 && [&url, ANN, "admin", "acme"].iter().all(|who| said.contains(who)), "{ended}: {said}");
+        for (slug, odoo) in [("dev", &odoo), ("old", &old)] {
+            person.run(&["call", &format!("{slug}_create"), "model=res.partner", "values.name=By a scanned code"]).ok();
+            assert_eq!(odoo.sql("SELECT count(*) FROM res_partner WHERE name = 'By a scanned code'"), "1");
+        }
+        let mut programs = Vec::new();
+        for line in ["mcp1", "mcp2"] {
+            let name = format!("By stdio of {line}");
+            let mut python = Ocore::elsewhere(&clients.join(line).join("bin/python"), person.home.path());
+            let log = std::fs::File::create(person.home.path().join("client.log")).expect("a log");
+            python.arg(root().join("tests/clients/stdio.py")).arg(&name).arg(ocore.program()).arg("stdio").stderr(log);
+            let mut program = Running::start(python.into(), person.home.path());
+            let answer = program.told().await;
+            assert_eq!(answer["count"], json!({"dev": 1, "old": 1}), "{answer}");
+            for (slug, odoo) in [("dev", &odoo), ("old", &old)] {
+                let made = odoo.sql(&format!("SELECT name FROM res_partner WHERE id = {}", answer["created"][slug]));
+                assert_eq!(made, name, "{slug}");
+            }
+            assert_eq!(program.ask().await, json!({"count": 1}));
+            programs.push(program);
+        }
+
+        // It ends for what runs already, at ocore too, and whoever asks next is told.
+        let kept = tokens(person.home.path());
+        let access = kept.split('"').find(|text| text.starts_with("oca_")).expect("an access token");
+        let itself = Mcp::new(&url, access);
+        assert_eq!(itself.request("tools/list", json!({})).await.0, 200);
+        assert!(person.run(&["logout"]).ok().stdout.contains(&format!("Signed out of {url}")));
+        assert_eq!(itself.request("tools/list", json!({})).await.0, 401);
+        for program in &mut programs {
+            let answer = program.ask().await;
+            assert!(answer["refused"].as_str().is_some_and(|why| why.contains("ocore login")), "{answer}");
+        }
+        for program in programs {
+            program.end().await;
+        }
+        person.fails(&["call", "dev_count", "model=res.partner"], 3, "You are not signed in.");
     });
 }
 fn tokens(home: &Path) -> String {

@@ -126,11 +126,28 @@ impl Ocore {
 
     /// The program as a person runs it elsewhere: nothing of this installation, only these variables.
     pub fn person(&self, home: &Path, env: &[(&str, &str)], args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", home);
-        command.env("OCORE_LOGIN_STORE", "file").envs(env.iter().copied()).args(args);
+        let mut command = Self::elsewhere(&self.program, home);
+        command.envs(env.iter().copied()).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// Any program as a person with that home runs it.
+    pub fn elsewhere(program: &Path, home: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", home);
+        command.env("OCORE_LOGIN_STORE", "file");
+        command
+    }
+
+    /// The program under test.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The URL as browsers know it: OAuth wants one name for all, and cookies are for a name.
+    pub fn at_localhost(&self) -> String {
+        format!("http://localhost:{}", self.url.rsplit(':').next().expect("a port"))
     }
 
     /// Starts `ocore serve` on a free port and waits for its line.

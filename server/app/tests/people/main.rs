@@ -9,6 +9,7 @@
 )]
 mod authority;
 mod bridge;
+mod screen;
 mod signing_in;
 mod terminal;
 
