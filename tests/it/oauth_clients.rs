@@ -99,7 +99,7 @@ fn is_let_in(program: &str, script: &[&str], contact: &str, known_as: &str) {
         assert!(page.status == StatusCode::OK && page.text.contains(known_as) && grants == 1, "{grants}: {}", page.text);
         let (csrf, id) = (page.hidden("csrf"), page.hidden("id"));
         let done = ann.form(&ann.ocore("/authorizations/revoke"), &[("csrf", &csrf), ("id", &id)]).await;
-        assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/authorizations"), "{}", done.text);
+        assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/authorizations?done=revoked"), "{}", done.text);
         let revoked = Instant::now();
         while itself.request("tools/list", json!({})).await.0 != 401 {
             assert!(revoked.elapsed() < Duration::from_secs(2), "it is still let in");

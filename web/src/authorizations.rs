@@ -14,11 +14,11 @@ use kernel::{GrantId, Permissions};
 use crate::{
     consent::{self, Client, Proof},
     frame::{Frame, Section},
-    parts::{Phrase, When},
+    parts::{Notice, Phrase, Tone, When},
     permission::Permission,
     routes,
     said::{Allowed, permission},
-    site::{Asked, Site, by, faulty, field, frame, go, page, sign_in_first, signed_in},
+    site::{Asked, Site, by, faulty, field, frame, go, page, parameter, sign_in_first, signed_in},
     strings::authorizations as s,
 };
 
@@ -75,6 +75,7 @@ pub struct Grant {
 
 /// `GET /authorizations`
 pub(crate) async fn show(State(site): State<Arc<Site>>, request: Request) -> Response {
+    let done = parameter(&request, "done");
     let (asked, signed) = match signed_in(&site, request).await {
         Ok(found) => found,
         Err(response) => return response,
@@ -116,7 +117,9 @@ pub(crate) async fn show(State(site): State<Arc<Site>>, request: Request) -> Res
             None => clients.push(ClientGrants { id: grant.client, client, grants: vec![row] }),
         }
     }
-    let frame = frame(&site, &asked, &signed, Some(Section::Authorizations), None);
+    // Which one it was does not stand in the address: anybody could write a name there.
+    let notice = (done == "revoked").then(|| Notice { tone: Tone::Good, text: s::REVOKED.to_owned() });
+    let frame = frame(&site, &asked, &signed, Some(Section::Authorizations), notice);
     let url = asked.visitor.public.join("/mcp");
     page(StatusCode::OK, &Authorizations { frame, clients, url }, None)
 }
@@ -140,7 +143,7 @@ pub(crate) async fn revoke(State(site): State<Arc<Site>>, request: Request) -> R
     match done {
         Ok(()) => {
             site.keys.catch_up().await;
-            go(routes::AUTHORIZATIONS)
+            go(&format!("{}?done=revoked", routes::AUTHORIZATIONS))
         }
         Err(fault) => faulty(&fault),
     }

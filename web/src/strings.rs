@@ -824,7 +824,7 @@ pub mod invite {
     pub const DONE_LEAD: &str = "Your role is {}. This is your key: copy it now, it is shown only this once.";
     pub const KEY: &str = "Key {}";
     pub const URL: &str = "Address for assistants";
-    pub const DONE_NEXT: &str = "Put the key into your assistant or program as its API key or bearer token, with the address. Lost it? Ask who invited you for another invite, and to revoke this key.";
+    pub const DONE_NEXT: &str = "Put the key into your assistant or program as its API key or bearer token, with the address. Lost it, or seen by somebody? Ask an administrator to have it revoked, and for another invite.";
 
     /// On the form.
     pub const FAILED: &str = "The invite could not be accepted just now. Nothing happened; try again in a moment.";
@@ -976,9 +976,7 @@ pub mod authorizations {
     pub const REVOKE_ALL_SAYS: &str =
         "{} stops working everywhere on your account within 30 seconds, and the keys that were made for it are removed.";
     /// A notice.
-    pub fn revoked(name: &str) -> String {
-        format!("{name} is revoked. It stops within 30 seconds, open sessions too.")
-    }
+    pub const REVOKED: &str = "It is revoked, and stops within 30 seconds, open sessions too.";
 }
 
 /// Sessions.
