@@ -121,7 +121,10 @@ fn a_newcomer_joins_by_the_link_and_has_a_key_with_the_limits_of_the_invite() {
             let seen = w.chromium(&["try", link, who, password]).await;
             assert_eq!((&seen["status"], &seen["way"], &seen["buttons"]), (&json!(410), &json!(0), &json!(0)), "{who}: {seen}");
             for page in [text(&seen, "before"), text(&seen, "after")] {
-                assert!(page.contains("This invite was already used") && page.contains("ask who sent it for a new one"), "{page}");
+                assert!(
+                    page.contains("This invite was already used") && page.contains("ask who sent it for a new one"),
+                    "{page}"
+                );
             }
         }
         assert!(!w.members().contains(CLEO) && w.keys() == keys);

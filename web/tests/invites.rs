@@ -269,6 +269,22 @@ async fn only_administrators_have_the_list() {
 }
 
 #[tokio::test]
+async fn the_list_is_that_of_the_organization_that_the_browser_works_in() {
+    let w = world().await;
+    let role_in_globex = async |role| users::set_role(&w.admin, &host(), "globex", "boss@x.com", role).await.unwrap();
+    role_in_globex(Role::Viewer).await;
+    let mut boss = Browser::signed_in(&w, "boss@x.com").await;
+    assert_eq!(boss.get("/invites").await.field("org"), "acme", "nothing is chosen: where there is something to administer");
+    let csrf = boss.get("/organizations").await.field("csrf");
+    boss.post("/organizations", &[("csrf", &csrf), ("org", "globex"), ("next", "/")]).await;
+    assert_eq!(boss.get("/invites").await.status, StatusCode::FORBIDDEN, "not another's in place of the chosen one's");
+    role_in_globex(Role::Admin).await;
+    assert_eq!(boss.get("/invites").await.field("org"), "globex");
+    boss.post("/organizations", &[("csrf", &csrf), ("org", "acme"), ("next", "/")]).await;
+    assert_eq!(boss.get("/invites").await.field("org"), "acme");
+}
+
+#[tokio::test]
 async fn what_is_chosen_is_what_is_made() {
     let w = world().await;
     let mut boss = Browser::signed_in(&w, "boss@x.com").await;

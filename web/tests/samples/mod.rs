@@ -636,7 +636,7 @@ fn authorizations(samples: &mut Samples) {
         "authorizations",
         &Authorizations {
             frame: Frame {
-                notice: Some(Notice { tone: Tone::Good, text: strings::authorizations::revoked("ChatGPT") }),
+                notice: Some(Notice { tone: Tone::Good, text: strings::authorizations::REVOKED.to_owned() }),
                 ..frame(Section::Authorizations)
             },
             clients: vec![

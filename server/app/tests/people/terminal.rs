@@ -18,7 +18,11 @@ async fn a_login_shows_code_address_and_a_qr_code_that_can_be_read() {
     let (code, seen) = terminal.end().await;
     assert_eq!(code, 0, "{seen}");
     assert!(seen.contains("BCKF-HMLT") && seen.contains(&format!("{}/device", server.url)), "{seen}");
-    assert!(seen.contains("Waiting for your approval, 1") && seen.contains("Signed in"), "{seen}");
+    assert!(
+        seen.contains("Waiting for your approval, 1")
+            && seen.contains(&format!("Signed in at {} as anna@example.com", server.url)),
+        "{seen}"
+    );
     assert_eq!(qr_code(&seen), format!("{}/device?user_code=BCKF-HMLT", server.url));
 }
 

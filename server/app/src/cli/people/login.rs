@@ -11,7 +11,7 @@ use super::{
     address, clock, http,
     logins::{Logins, New, Store},
     oauth::{self, Device, SCOPES},
-    plain, qr,
+    plain, qr, whoami,
 };
 use crate::{
     failure::{Exit, Failure, Result},
@@ -102,7 +102,9 @@ impl Login {
             Store::File => format!("{} (only you can read it)", logins.file().display()),
         };
         let granted = if tokens.scope.is_empty() { &scopes } else { &tokens.scope };
-        let mut text = format!("Signed in at {address}.\nYou may: {}\nKept in: {kept}\n", words(granted));
+        let person = whoami::person(address.as_str()).await;
+        let you = person.as_ref().map(|person| format!(" as {person}")).unwrap_or_default();
+        let mut text = format!("Signed in at {address}{you}.\nYou may: {}\nKept in: {kept}\n", words(granted));
         if let Some(why) = &why
             && std::env::var_os("DISPLAY").is_some()
         {
@@ -119,6 +121,7 @@ impl Login {
             text,
             json!({
                 "server": address.as_str(),
+                "person": person,
                 "label": label,
                 "scope": granted,
                 "expires_at": tokens.expires_at.map(clock::text),

@@ -1,4 +1,6 @@
 //! `ocore whoami`
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -22,13 +24,15 @@ pub struct Whoami {
 
 /// Where `server/discover` tells who asks, if it does.
 const WHO: &str = "ocore/whoami";
+/// How long a login waits to be told whose it is: it is made already.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Whoami {
     pub async fn run(self) -> Result<Shown> {
         let access = self.target.open().await?;
         // Asked first: it renews what has to be renewed, and what is told below is then as it is.
         let about = access.request("server/discover", json!({}), None, true, |_| {}).await?;
-        let who = about.get("_meta").and_then(|m| m.get(WHO)).cloned().unwrap_or(Value::Null);
+        let who = who(&about);
         let version = about.get("_meta").and_then(|m| m.get("io.modelcontextprotocol/serverInfo")?.get("version")?.as_str());
         let version = version.map(|v| plain::cut(v, 40));
         let said = |name: &str| who.get(name).and_then(Value::as_str).map(|text| plain::cut(text, 200));
@@ -58,6 +62,21 @@ impl Whoami {
         }
         Ok(Shown::new(terminal::facts(&facts), value))
     }
+}
+
+fn who(about: &Value) -> Value {
+    about.get("_meta").and_then(|m| m.get(WHO)).cloned().unwrap_or(Value::Null)
+}
+
+/// The person that a server knows by a login that was just made, if it tells at once: whoever approved it may have been signed in as somebody
+/// else than was meant.
+pub async fn person(server: &str) -> Option<String> {
+    let asking = async {
+        let access = Access::open(Some(server)).await.ok().filter(Access::is_login)?;
+        let about = access.request("server/discover", json!({}), None, true, |_| {}).await.ok()?;
+        who(&about).get("person").and_then(Value::as_str).map(|name| plain::cut(name, 200))
+    };
+    tokio::time::timeout(PATIENCE, asking).await.ok().flatten()
 }
 
 async fn about_entry(access: &Access, facts: &mut Vec<(&'static str, String)>) -> Result<Value> {
