@@ -9,7 +9,7 @@ await person(async (page, seen) => {
   const typed = page.getByRole("textbox", { name: "Code" });
   seen.typed = await typed.inputValue();
   await page.getByRole("button", { name: "Continue" }).click();
-  await page.getByText(code, { exact: true }).waitFor();
+  await page.locator(".big-code", { hasText: code }).waitFor();
   seen.asks = await page.locator("dl.facts").innerText();
   await page.getByRole("button", { name: "It is mine, continue" }).click();
   seen.title = await page.locator("h1").innerText();

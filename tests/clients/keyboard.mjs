@@ -263,10 +263,12 @@ const parts = {
     await title("Claude is connected");
     await shot("onward");
     await reach(page.getByRole("link", { name: "Continue to 127.0.0.1" }));
+    await page.waitForTimeout(500);
     await page.goto(ask({}));
     await press(button("Deny"));
     await title("Claude was not let in");
     await shot("onward-denied");
+    await page.waitForTimeout(500);
     await page.goto(ask({ redirect_uri: "http://127.0.0.1:7777/other" }));
     await title("This request of an app cannot be answered");
     await shot("consent-broken");

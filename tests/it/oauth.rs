@@ -143,6 +143,13 @@ impl World {
         fields.extend(more);
         browser.form(&browser.ocore("/consent"), &fields).await
     }
+    /// The query of the consent page of a device whose code the person compared.
+    pub async fn compared(&self, browser: &mut Browser, code: &str) -> String {
+        let csrf = browser.get(&browser.ocore("/device")).await.hidden("csrf");
+        let fields = [("csrf", csrf.as_str()), ("request", code), ("do", "mine")];
+        let page = browser.form(&browser.ocore("/device/confirm"), &fields).await;
+        page.location().split_once('?').unwrap_or_else(|| panic!("{}", page.text)).1.to_owned()
+    }
     pub async fn allow(&self, browser: &mut Browser, request: &Request, preset: &str) -> String {
         let choice = [("preset", preset), ("key", "new"), ("label", "a client"), ("do", "allow")];
         let page = self.decide(browser, &request.query(), &choice).await;
@@ -269,7 +276,7 @@ fn a_client_comes_in_with_nothing_but_the_address_and_goes_when_it_is_told() {
         let eve = &mut world.browser(EVE).await;
         let token = eve.get(&eve.ocore("/authorizations")).await.hidden("csrf");
         let page = eve.form(&eve.ocore("/authorizations/revoke"), &[("csrf", &token), ("id", &id)]).await;
-        assert_eq!(page.status, StatusCode::FORBIDDEN, "another's consent is not there");
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "another's consent is not there");
         assert_eq!(world.lists(&access).await, 200);
         let page = ann.form(&ann.ocore("/authorizations/revoke"), &[("csrf", &csrf), ("id", &id)]).await;
         assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);

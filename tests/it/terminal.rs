@@ -248,7 +248,7 @@ fn who_scans_the_code_of_a_terminal_works_in_every_odoo_until_the_logout() {
         assert!(!said.contains("oca_") && !said.contains("ocr_"), "{said}");
 
         let (ended, said) = person.at_a_terminal(&["whoami"]).unwrap().end().await;
-        assert!(ended == 0 && [&url, ANN, "admin", "acme"].iter().all(|who| said.contains(who)), "{ended}: {said}");
+        assert!(ended == 0 && [url.as_str(), ANN, "admin", "acme"].iter().all(|who| said.contains(*who)), "{ended}: {said}");
         for (slug, odoo) in [("dev", &odoo), ("old", &old)] {
             person.run(&["call", &format!("{slug}_create"), "model=res.partner", "values.name=By a scanned code"]).ok();
             assert_eq!(odoo.sql("SELECT count(*) FROM res_partner WHERE name = 'By a scanned code'"), "1");

@@ -727,7 +727,8 @@ pub(crate) async fn decide(State(site): State<Arc<Site>>, request: Request) -> R
         return show(&site, &asked, &signed, &text, &wanted, &choices, &chosen, None, Vec::new()).await;
     }
     let permissions = chosen.permissions(chosen.preset, &choices, wanted.only(&asked).as_deref());
-    if chosen.key.is_none() && reaches_nothing(&permissions) {
+    // In an organization without instances a ready-made choice gives nothing yet, which its sentences say.
+    if chosen.key.is_none() && chosen.preset == Preset::Custom && reaches_nothing(&permissions) {
         let mistakes = vec![Mistake::form(s::NOTHING)];
         return show(&site, &asked, &signed, &text, &wanted, &choices, &chosen, None, mistakes).await;
     }

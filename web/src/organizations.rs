@@ -157,6 +157,7 @@ pub(crate) fn choice(
 /// `GET /organizations?next=…`
 pub(crate) async fn show(State(site): State<Arc<Site>>, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default().to_owned();
+    let here = request.uri().path_and_query().map_or_else(|| routes::ORGANIZATIONS.to_owned(), ToString::to_string);
     let asked = match Asked::of(&site, request).await {
         Ok(asked) => asked,
         Err(response) => return response,
@@ -164,7 +165,7 @@ pub(crate) async fn show(State(site): State<Arc<Site>>, request: Request) -> Res
     let next =
         url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next").map(|(_, value)| value.into_owned());
     let next = own_path(next.as_deref().unwrap_or_default());
-    let Some(signed) = &asked.signed else { return sign_in_first(next) };
+    let Some(signed) = &asked.signed else { return sign_in_first(&here) };
     match admin::users::organizations(&site.admin, signed.user).await {
         Ok(mine) => choice(&site, &asked, signed, &mine, next, None),
         Err(fault) => faulty(&fault),

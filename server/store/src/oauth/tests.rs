@@ -803,7 +803,7 @@ async fn who_refreshes_all_the_time_fills_no_store_and_a_token_used_again_is_kno
         let (often, seldom) = (family(t, grant, 1).await, family(t, grant, 2).await);
         let replaced = |family, generation, at| RefreshRow { superseded_at: Some(at), ..refresh(family, generation, now) };
         in_tx(t, async |tx| {
-            for (id, generation) in [(often, 1_100), (seldom, 1_000)] {
+            for (id, generation) in [(often, 1_100_i64), (seldom, 1_000)] {
                 tx.execute("UPDATE oauth_families SET generation = $2 WHERE id = $1", args![id, generation]).await?;
             }
             tokens::insert_refresh(tx, &[10; 32], &replaced(often, 99, now)).await?;
