@@ -822,7 +822,7 @@ impl Server {
         if let Some(members) = detail.as_object_mut() {
             members.insert("client_id".to_owned(), row.client.clone().into());
             members.insert("user".to_owned(), row.user.to_string().into());
-            members.insert("key".to_owned(), row.key.to_string().into());
+            members.insert("key_id".to_owned(), row.key.to_string().into());
         }
         let target = Target { kind: "oauth_grant", id: Some(grant.to_string()), name: name.to_owned() };
         Ok(audit_log::write(tx, who, Some(row.org), action, &target, &detail, &self.sources).await?)
@@ -852,10 +852,10 @@ impl Server {
         let Some(revocation) = tokens::revocation(&family, &caller.client.id, kind == Kind::RefreshToken) else { return Ok(()) };
         let mut tx = self.db.begin().await?;
         self.prove(&mut tx, &caller, now).await?;
-        let (ended, token) = match revocation {
+        let (ended, what) = match revocation {
             // A consent has one family. What is left of it, and a key that it made, is of no use to anybody.
-            Revocation::Family => (grants::revoke(&mut tx, family.grant, RevokedWhy::Client, now).await?, "refresh"),
-            Revocation::Access => (rows::revoke_access(&mut tx, &hash, now).await?, "access"),
+            Revocation::Family => (grants::revoke(&mut tx, family.grant, RevokedWhy::Client, now).await?, "authorization"),
+            Revocation::Access => (rows::revoke_access(&mut tx, &hash, now).await?, "access token"),
         };
         if ended {
             let name = &caller.client.client.name;
@@ -865,7 +865,7 @@ impl Server {
                 name: name.clone(),
                 address: Some(address.to_string()),
             };
-            let detail = json!({ "token": token, "family": family.id.to_string() });
+            let detail = json!({ "what": what, "family": family.id.to_string() });
             self.log(&mut tx, &who, "oauth.client_revoke", family.grant, name, detail).await?;
         }
         Ok(tx.commit().await?)

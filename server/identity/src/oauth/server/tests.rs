@@ -380,7 +380,7 @@ async fn thefts_and_what_clients_give_back_are_told_to_the_organization() {
         ("oauth_grant", Some(&*grant.to_string()), "Client")
     );
     assert_eq!((&row.detail["client_id"], &row.detail["user"]), (&json!(client.id), &json!(w.user.to_string())));
-    assert_eq!((&row.detail["key"], &row.detail["why"]), (&json!(key.to_string()), &json!("reuse")));
+    assert_eq!((&row.detail["key_id"], &row.detail["why"]), (&json!(key.to_string()), &json!("reuse")));
 
     // A code that comes twice; what it gave has ended then, and no more is written for it.
     let (grant, code) = w.consent(&client, w.key(None).await, true).await;
@@ -401,7 +401,10 @@ async fn thefts_and_what_clients_give_back_are_told_to_the_organization() {
     assert!(grants::find(&w.t.db, grant).await.unwrap().unwrap().revoked_at.is_some());
     assert!(keys::find(&w.t.db, w.org, key).await.unwrap().unwrap().revoked_at.is_some());
     let rows = w.log("oauth.client_revoke").await;
-    assert_eq!(rows.iter().map(|row| row.detail["token"].clone()).collect::<Vec<_>>(), [json!("refresh"), json!("access")]);
+    assert_eq!(
+        rows.iter().map(|row| row.detail["what"].clone()).collect::<Vec<_>>(),
+        [json!("authorization"), json!("access token")]
+    );
     assert!(rows.iter().all(|row| row.actor_kind == "client" && row.actor_id.as_deref() == Some(&*client.id)), "{rows:?}");
 
     // The person's own key stays when a client gives back what it got through it.
