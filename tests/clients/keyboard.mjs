@@ -240,14 +240,24 @@ const parts = {
     const ask = (more) => `${url}/authorize?` + new URLSearchParams({ response_type: "code", client_id, redirect_uri: CALLBACK,
       state: "s", code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", code_challenge_method: "S256",
       scope: "read write destructive offline_access", resource: `${url}/mcp`, ...more });
+    // A client works in one organization: which is chosen each time.
+    const place = async (name) => {
+      await title("Choose an organization");
+      await says(`${name} will work in one organization`);
+      await press(page.getByRole("button", { name: /^Acme/ }));
+    };
     // Nobody listens there: the page that leads on stays.
-    await page.route(`${CALLBACK}**`, (route) => route.fulfill({ status: 204 }));
+    await page.route(`${CALLBACK}**`, (route) => route.abort("aborted"));
     await page.goto(ask({}));
+    await shot("organizations-client");
+    await place("Claude");
     await title("Let Claude use ocore?");
     await shot("consent");
     await choose(field("Custom"));
     await shot("consent-custom");
-    for (const box of await page.locator(".custom input[type=checkbox]:checked:visible").all()) await press(box, "Space");
+    // Each that is taken away may show others.
+    const ticked = page.locator(".custom input[type=checkbox]:checked:visible");
+    while ((await ticked.count()) > 0) await press(page.locator(`#${await ticked.first().getAttribute("id")}`), "Space");
     await press(button("Allow Claude"));
     await mistakes("Nothing is ticked");
     await shot("consent-mistakes");
@@ -256,7 +266,7 @@ const parts = {
     await press(summary, "Space");
     await tick(page.getByRole("checkbox", { name: /search_read/ }));
     await press(button("Update the summary"));
-    await says(/may read what search_read gives on dev/);
+    await says(/^Claude, for .* may read records on dev/);
     await shot("consent-summary");
     await type(field("Name of the new key"), "Claude on my laptop");
     await press(button("Allow Claude"));
@@ -265,6 +275,7 @@ const parts = {
     await reach(page.getByRole("link", { name: "Continue to 127.0.0.1" }));
     await page.waitForTimeout(500);
     await page.goto(ask({}));
+    await place("Claude");
     await press(button("Deny"));
     await title("Claude was not let in");
     await shot("onward-denied");
@@ -289,6 +300,7 @@ const parts = {
     await title("Is this your device?");
     await shot("device-confirm");
     await press(button("It is mine, continue"));
+    await place("ocore command line");
     await title("Let ocore command line use ocore?");
     await shot("device-consent");
     await press(button("Allow ocore command line"));

@@ -638,7 +638,8 @@ async fn show(
                         kernel::Access::Write => Access::Write,
                         kernel::Access::Destructive => Access::Destructive,
                     },
-                    checked: ticked(&chosen.tools, tool.facts.name),
+                    // Under a category that is not ticked no tool is: a tick there would take the category along.
+                    checked: ticked(&chosen.categories, category.as_str()) && ticked(&chosen.tools, tool.facts.name),
                 })
                 .collect(),
         }
@@ -727,16 +728,23 @@ pub(crate) async fn decide(State(site): State<Arc<Site>>, request: Request) -> R
         return show(&site, &asked, &signed, &text, &wanted, &choices, &chosen, None, Vec::new()).await;
     }
     let permissions = chosen.permissions(chosen.preset, &choices, wanted.only(&asked).as_deref());
-    // In an organization without instances a ready-made choice gives nothing yet, which its sentences say.
-    if chosen.key.is_none() && chosen.preset == Preset::Custom && reaches_nothing(&permissions) {
-        let mistakes = vec![Mistake::form(s::NOTHING)];
+    let mut mistakes = Vec::new();
+    if chosen.key.is_none() {
+        let scopes = consents::granted(wanted.scopes(), &permissions, choices.role);
+        let (who, for_whom) = (&wanted.client().client.name, &signed.email);
+        let allowed = Allowed { who, for_whom, permissions: &permissions, role: choices.role, scopes: &scopes };
+        let nothing = || permission(&site.tools, &allowed, &choices.instances, site.sources.now()).is_nothing();
+        if chosen.preset == Preset::Custom && nothing() {
+            mistakes.push(Mistake::form(s::NOTHING));
+        }
+        if chosen.label.is_empty() {
+            mistakes.push(Mistake::on("label", s::NO_LABEL));
+        }
+    }
+    if !mistakes.is_empty() {
         return show(&site, &asked, &signed, &text, &wanted, &choices, &chosen, None, mistakes).await;
     }
     let through = match &chosen.key {
-        None if chosen.label.is_empty() => {
-            let mistakes = vec![Mistake::on("label", s::NO_LABEL)];
-            return show(&site, &asked, &signed, &text, &wanted, &choices, &chosen, None, mistakes).await;
-        }
         None => Through::New { label: chosen.label.clone(), permissions: Box::new(permissions) },
         Some(id) => {
             let found = choices.keys.iter().find(|key| key.row.id.to_string() == *id);
@@ -773,14 +781,6 @@ pub(crate) async fn decide(State(site): State<Arc<Site>>, request: Request) -> R
         }
         Err(fault) => faulty(&fault),
     }
-}
-
-/// Whether a key with these permissions could not be used at all.
-fn reaches_nothing(permissions: &Permissions) -> bool {
-    let empty = |tools: &ToolRule| matches!(tools, ToolRule::Allow(names) if names.is_empty());
-    permissions.instances == Selection::Only(BTreeSet::new())
-        || permissions.categories == Selection::Only(BTreeSet::new())
-        || empty(&permissions.tools)
 }
 
 pub(crate) async fn refuse_device(site: &Site, asked: &Asked, signed: &Signed, pending: Pending) -> Response {

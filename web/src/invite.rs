@@ -78,6 +78,8 @@ pub struct InviteOver {
     pub why: InviteRefused,
     /// The organization, where the reader may know it.
     pub org: Option<String>,
+    /// Whether the reader is signed in: then there is nothing to sign in to.
+    pub signed_in: bool,
 }
 
 /// Why an invite cannot be accepted.
@@ -104,7 +106,7 @@ impl InviteOver {
 }
 
 /// Why a link cannot be accepted, as a page.
-fn over(closed: Closed) -> Response {
+fn over(closed: Closed, signed_in: bool) -> Response {
     let (why, org) = match closed {
         Closed::Unknown => (InviteRefused::Unknown, None),
         Closed::Refused { why, org } => {
@@ -118,7 +120,7 @@ fn over(closed: Closed) -> Response {
         }
     };
     let status = if why == InviteRefused::Unknown { StatusCode::NOT_FOUND } else { StatusCode::GONE };
-    page(status, &InviteOver { why, org }, None)
+    page(status, &InviteOver { why, org, signed_in }, None)
 }
 fn sign_in(token: &str) -> String {
     let next: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &invites::path(token)).finish();
@@ -149,7 +151,7 @@ async fn shown(
 ) -> Response {
     let look = match invites::look(&site.admin, token, signed.map(|signed| signed.user)).await {
         Ok(Ok(look)) => look,
-        Ok(Err(closed)) => return over(closed),
+        Ok(Err(closed)) => return over(closed, signed.is_some()),
         Err(fault) => return failed(&fault),
     };
     let now = site.sources.now();
@@ -183,7 +185,7 @@ pub(crate) async fn accept(State(site): State<Arc<Site>>, Path(token): Path<Stri
     let Some(signed) = &asked.signed else { return join(&site, &asked, &token, &sent).await };
     match invites::accept(&site.admin, &by(signed, &asked.visitor), &token).await {
         Ok(Ok(accepted)) => done(&asked, accepted),
-        Ok(Err(closed)) => over(closed),
+        Ok(Err(closed)) => over(closed, true),
         Err(fault) => {
             tracing::error!(?fault, "an invite could not be accepted");
             let mistakes = vec![Mistake::form(s::FAILED)];
@@ -206,7 +208,7 @@ async fn join(site: &Site, asked: &Asked, token: &str, sent: &[(String, String)]
     // Hashing is work: only for who holds a link that is good.
     match invites::look(&site.admin, token, None).await {
         Ok(Ok(_)) => {}
-        Ok(Err(closed)) => return over(closed),
+        Ok(Err(closed)) => return over(closed, false),
         Err(fault) => return failed(&fault),
     }
     if let Some(weak) = weak(&password.into(), email) {
@@ -223,7 +225,7 @@ async fn join(site: &Site, asked: &Asked, token: &str, sent: &[(String, String)]
             let cookie = came.ok().and_then(Result::ok).map(|came| session_cookie(&asked.visitor, Some(&came.cookie)));
             with_cookie(done(asked, accepted), cookie)
         }
-        Ok(Joined::Closed(closed)) => over(closed),
+        Ok(Joined::Closed(closed)) => over(closed, false),
         Ok(Joined::Taken) => again(Mistake::on("email", s::TAKEN)).await,
         Err(kernel::Fault::Refused(why)) => again(Mistake::on("email", format!("{} {}", why.message, why.next))).await,
         Err(fault) => failed(&fault),

@@ -840,7 +840,7 @@ pub mod invite {
             InviteRefused::Used => &Words {
                 what: "This invite was already used",
                 why: "It was accepted as often as its maker allowed.",
-                next: "If you accepted it before, just sign in. Otherwise ask who sent it for a new one.",
+                next: "If you accepted it before, you are in: just sign in. Otherwise ask who sent it for a new one.",
             },
             InviteRefused::Revoked => &Words {
                 what: "This invite was taken back",

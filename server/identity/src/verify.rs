@@ -161,7 +161,7 @@ pub struct Known {
 pub struct Denied {
     pub reason: Reason,
     /// None for keys that nobody knows: those are security events, not a tenant's rows.
-    pub known: Option<Known>,
+    pub known: Option<Box<Known>>,
     pub address: IpAddr,
 }
 
@@ -406,8 +406,8 @@ impl Tokens {
     }
 }
 
-fn known_of(key: &KeyRecord, grant: Option<GrantId>) -> Known {
-    Known { org: key.org, key: key.id, label: Arc::clone(&key.label), user: key.owner, grant }
+fn known_of(key: &KeyRecord, grant: Option<GrantId>) -> Box<Known> {
+    Box::new(Known { org: key.org, key: key.id, label: Arc::clone(&key.label), user: key.owner, grant })
 }
 
 /// By what consent a key is used.

@@ -512,7 +512,8 @@ fn invite(samples: &mut Samples) {
         InviteRefused::Unknown,
     ] {
         let org = (why != InviteRefused::Unknown).then(|| text("Acme Trading"));
-        samples.add(&format!("invite-{why:?}").to_lowercase(), &InviteOver { why, org });
+        samples
+            .add(&format!("invite-{why:?}").to_lowercase(), &InviteOver { why, org, signed_in: why == InviteRefused::NotYours });
     }
 }
 

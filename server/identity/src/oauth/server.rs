@@ -682,7 +682,6 @@ impl Server {
                     tx.commit().await?;
                     return Err(error.into());
                 }
-                Poll::SlowDown { error, .. } => return Err(error.into()),
                 Poll::Redeem { grant } => {
                     let mut tx = self.db.begin().await?;
                     self.prove(&mut tx, caller, now).await?;
@@ -700,7 +699,8 @@ impl Server {
                     self.end_family(revoke, RevokedWhy::DeviceReplay, &caller.client, address, now).await?;
                     return Err(error.into());
                 }
-                Poll::Refuse(error) => return Err(error.into()),
+                // Too early is not written.
+                Poll::SlowDown { error, .. } | Poll::Refuse(error) => return Err(error.into()),
             }
         }
         Err(tokens::busy().into())

@@ -619,6 +619,8 @@ async fn an_assertion_is_used_once_by_twenty() {
 
 #[tokio::test]
 async fn clients_that_nobody_uses_go_with_their_dead_consents() {
+    const DOCUMENTS: &str = "https://back.example/c.json https://consented.example/c.json https://fetched.example/c.json \
+                             https://used.example/c.json";
     each_engine(async |t| {
         let w = world(t).await;
         let registered = t.sources.now();
@@ -673,8 +675,6 @@ async fn clients_that_nobody_uses_go_with_their_dead_consents() {
             let rows = t.fetch_all("SELECT id FROM oauth_clients ORDER BY id", args![]).await.unwrap();
             rows.iter().map(|r| r.text("id").unwrap()).collect::<Vec<_>>().join(" ")
         };
-        const DOCUMENTS: &str = "https://back.example/c.json https://consented.example/c.json https://fetched.example/c.json \
-                                 https://used.example/c.json";
         assert_eq!(in_tx(t, async |tx| clients::prune(tx, unused, used).await).await, 5);
         assert_eq!(left().await, format!("again asking burnt consented {DOCUMENTS} own reregistered used"));
         for sql in [

@@ -135,11 +135,14 @@ impl World {
         rows.into_iter().filter(|row| row.action == action).collect()
     }
     /// Does it while another writes: whoever would have to write waits too long.
-    async fn without_writing<T>(&self, work: impl Future<Output = T>) -> T {
-        let held = self.t.begin().await.unwrap();
-        let done = tokio::time::timeout(Duration::from_secs(3), work).await.expect("nothing is written");
-        held.rollback().await.unwrap();
-        done
+    fn without_writing<'a, T>(&'a self, work: impl Future<Output = T> + 'a) -> impl Future<Output = T> + 'a {
+        let work = Box::pin(work);
+        async move {
+            let held = self.t.begin().await.unwrap();
+            let done = tokio::time::timeout(Duration::from_secs(3), work).await.expect("nothing is written");
+            held.rollback().await.unwrap();
+            done
+        }
     }
 }
 fn params(pairs: &[(&str, &str)]) -> Params {
