@@ -9,6 +9,7 @@
 )]
 mod authority;
 mod bridge;
+mod calls;
 mod screen;
 mod signing_in;
 mod terminal;
@@ -20,7 +21,7 @@ use std::{
 
 use authority::Authority;
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt as _, process::Command};
 
 /// A person with a home of their own.
 pub(crate) struct Person {
@@ -47,6 +48,17 @@ impl Person {
     }
     pub(crate) async fn run(&self, args: &[&str]) -> Ran {
         self.ocore().args(args).output().await.unwrap().into()
+    }
+    /// The same with something on standard input, through a pipe.
+    pub(crate) async fn pipe(&self, args: &[&str], input: &str) -> Ran {
+        let mut command = self.ocore();
+        let piped = || Stdio::piped();
+        let mut child = command.args(args).stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // A command that does not read it may be gone already.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        child.wait_with_output().await.unwrap().into()
     }
     /// Signed in at that server.
     pub(crate) async fn at(authority: &Authority) -> Self {

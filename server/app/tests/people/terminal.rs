@@ -69,3 +69,20 @@ async fn a_warning_is_shown_and_asked_about() {
         assert_eq!(asked, if code == 0 { 2 } else { 1 });
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_asked_for_and_not_shown() {
+    let server = Authority::start().await;
+    let person = Person::at(&server).await;
+    let args = ["--json", "call", "dev_echo", "password=@-"];
+    let Some(mut terminal) = Terminal::start(&person, 80, &args, &[]) else { return };
+    terminal.until("Password:").await;
+    assert!(!server.facts().calls.iter().any(|c| c == "tools/call dev_echo"), "asked for first");
+    // The terminal shows what is typed until it is told not to, which comes with the question.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    terminal.press("hunter2\n").await;
+    let (code, seen) = terminal.end().await;
+    assert_eq!(code, 0, "{seen}");
+    let (asked, answer) = seen.split_once('{').unwrap();
+    assert!(!asked.contains("hunter2") && answer.contains("\"password\": \"hunter2\""), "{seen}");
+}

@@ -6,52 +6,49 @@
 //! | `fields=name,email`, `ids=1,2` | a list, where the schema says so |
 //! | `limit:=5` | JSON, always |
 //! | `name==5` | text, always |
-//! | `content=@notes.txt` | the text of a file; `domain:=@domain.json` its JSON; `@-` is standard input |
+//! | `content=@notes.txt` | the text of a file; `domain:=@domain.json` its JSON; `@-` is standard input, once in a command |
+//! | `password=@-` | a secret comes by `@` alone, without the line's end; at a terminal it is asked for |
 //! | `values.name=Acme` | a member of an object |
-use std::{io::Read as _, path::Path};
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
+use kernel::redact;
+use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
 
-use super::plain;
-use crate::failure::{Failure, Result};
+use super::{super::input, plain};
+use crate::{
+    failure::{Failure, Result},
+    terminal,
+};
 
 /// The most that is taken from a file: the server takes no larger body.
 const LARGEST: u64 = 16 * 1024 * 1024;
+/// What binds a run to the plan that was shown. It opens nothing, so it is no secret.
+const CONFIRM_TOKEN: &str = "confirm_token";
 
-/// Reads `key=value` words on top of what a file said.
-///
-/// # Errors
-/// When a word has no form of the above, says something twice, or does not fit the schema.
-pub fn read(words: &[String], schema: &Value, mut arguments: Map<String, Value>) -> Result<Map<String, Value>> {
-    let from_file: Vec<String> = arguments.keys().cloned().collect();
-    for word in words {
-        let (key, way, text) = split(word)?;
-        let path: Vec<&str> = key.split('.').collect();
-        if path.iter().any(|part| part.is_empty()) || path.len() > 32 {
-            return Err(Failure::usage(format!("\"{}\" is no name of an argument.", plain::cut(key, 80)))
-                .next("Write name=value, or name.member=value."));
-        }
-        let kind = path.iter().try_fold(schema, |schema, part| schema.get("properties")?.get(*part));
-        let value = value(key, way, text, kind)?;
-        // A word replaces what the file said of the same argument.
-        if let [only] = path.as_slice()
-            && from_file.iter().any(|k| k == only)
-        {
-            arguments.remove(*only);
-        }
-        put(&mut arguments, &path, value, key)?;
-    }
-    Ok(arguments)
+/// What a person wrote, with what the files in it hold: all of that is read once, because standard input has no second time. What the
+/// values are is decided later, by the tool's schema. Without `Debug`: there are secrets in it.
+pub struct Given {
+    /// From `--args-file`.
+    all: Map<String, Value>,
+    words: Vec<Word>,
 }
 
-/// A file with all arguments, as a JSON object.
-pub fn file(path: &Path) -> Result<Map<String, Value>> {
-    let text = content(path)?;
-    match serde_json::from_str(&text) {
-        Ok(Value::Object(arguments)) => Ok(arguments),
-        Ok(_) => Err(Failure::usage(format!("{} holds no JSON object.", path.display()))),
-        Err(e) => Err(Failure::usage(format!("{} is no JSON: {e}.", path.display()))),
-    }
+struct Word {
+    key: String,
+    path: Vec<String>,
+    way: Way,
+    source: Source,
+}
+enum Source {
+    Literal(String),
+    /// Not read yet.
+    File(PathBuf),
+    /// What was in it.
+    Read(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +56,170 @@ enum Way {
     Guessed,
     Json,
     Text,
+}
+
+impl Given {
+    /// Reads words and files. A secret at the end of a file or pipe loses one line's end; at a terminal it is asked for.
+    ///
+    /// # Errors
+    /// When a word has no form of the above, says something twice, is a secret itself, or names what cannot be read.
+    pub fn read(words: &[String], args_file: Option<&Path>) -> Result<Self> {
+        let words = words.iter().map(|word| Word::of(word)).collect::<Result<Vec<_>>>()?;
+        let stdin = Path::new("-");
+        let from_stdin = words.iter().filter(|w| matches!(&w.source, Source::File(path) if path == stdin)).count();
+        if from_stdin + usize::from(args_file == Some(stdin)) > 1 {
+            return Err(Failure::usage("Standard input is asked for twice, and can be read once.")
+                .next("Put all but one into files, and write name=@FILE."));
+        }
+        let all = args_file.map(file).transpose()?.unwrap_or_default();
+        let mut given = Self { all, words };
+        // Everything that can be wrong without a look into files, and what is secret, which follows from names.
+        let said = Value::Object(given.assemble(Word::guess)?);
+        let kept = redact::arguments(&said);
+        for word in &mut given.words {
+            let secret = is_secret(&said, &kept, &word.path);
+            match &word.source {
+                Source::Literal(_) if secret => {
+                    let key = plain::cut(&word.key, 80);
+                    let is = if matches!(word.guess()?, Value::Object(_) | Value::Array(_)) { ":=" } else { "=" };
+                    return Err(Failure::usage(format!(
+                        "{key} is a secret, and what stands on a command line is kept in histories and shown in lists of processes."
+                    ))
+                    .next(format!("Write {key}{is}@- and type it or pipe it in, or {key}{is}@FILE.")));
+                }
+                Source::Literal(_) | Source::Read(_) => {}
+                Source::File(path) => word.source = Source::Read(word.content(path, secret)?),
+            }
+        }
+        // What is no JSON is known before anybody is asked.
+        given.fit(&Value::Null)?;
+        Ok(given)
+    }
+
+    /// The arguments as the schema wants them.
+    ///
+    /// # Errors
+    /// When a word does not fit.
+    pub fn fit(&self, schema: &Value) -> Result<Map<String, Value>> {
+        self.assemble(|word| {
+            let kind = word.path.iter().try_fold(schema, |schema, part| schema.get("properties")?.get(part));
+            word.value(kind)
+        })
+    }
+
+    fn assemble(&self, value: impl Fn(&Word) -> Result<Value>) -> Result<Map<String, Value>> {
+        let mut arguments = self.all.clone();
+        // A word replaces what the file said of the same argument.
+        for word in &self.words {
+            if let [only] = word.path.as_slice() {
+                arguments.remove(only);
+            }
+        }
+        for word in &self.words {
+            put(&mut arguments, &word.path, value(word)?, &word.key)?;
+        }
+        Ok(arguments)
+    }
+}
+
+impl Word {
+    fn of(word: &str) -> Result<Self> {
+        let (key, way, text) = split(word)?;
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        if path.iter().any(String::is_empty) || path.len() > 32 {
+            return Err(Failure::usage(format!("\"{}\" is no name of an argument.", plain::cut(key, 80)))
+                .next("Write name=value, or name.member=value."));
+        }
+        let source = match text.strip_prefix('@').filter(|_| way != Way::Text) {
+            Some(path) => Source::File(path.into()),
+            None => Source::Literal(text.to_owned()),
+        };
+        Ok(Self { key: key.to_owned(), path, way, source })
+    }
+
+    /// What it is without a schema; something in place of a file that is not read yet.
+    fn guess(&self) -> Result<Value> {
+        if matches!(self.source, Source::File(_)) { Ok("x".into()) } else { self.value(None) }
+    }
+
+    fn content(&self, path: &Path, secret: bool) -> Result<String> {
+        if secret && path == Path::new("-") && terminal::interactive() {
+            return input::prompt(&plain::cut(&self.key, 80)).map(|typed| typed.expose_secret().to_owned());
+        }
+        let mut text = content(path)?;
+        if secret && text.ends_with('\n') {
+            // The line's end, which editors and echo add: nobody means it to be in a password.
+            text.truncate(text.len() - if text.ends_with("\r\n") { 2 } else { 1 });
+        }
+        Ok(text)
+    }
+
+    fn value(&self, kind: Option<&Value>) -> Result<Value> {
+        let key = self.key.as_str();
+        let (text, whole) = match &self.source {
+            Source::Literal(text) => (text, false),
+            Source::Read(text) => (text, true),
+            Source::File(_) => return Err(Failure::failed(format!("{key} was not read."))),
+        };
+        let json = || {
+            serde_json::from_str::<Value>(text)
+                .map_err(|e| Failure::usage(format!("{key} is no JSON: {e}.")).next(format!("Text is written {key}==text.")))
+        };
+        match (self.way, kind.and_then(|k| Some((k, k.get("type")?.as_str()?)))) {
+            (Way::Text, _) | (Way::Guessed, Some((_, "string"))) => Ok(text.as_str().into()),
+            (Way::Json, _) => json(),
+            (Way::Guessed, Some((schema, kind))) => typed(key, kind, schema, text),
+            // A whole file is text, unless it is asked for as JSON.
+            (Way::Guessed, None) if whole => Ok(text.as_str().into()),
+            (Way::Guessed, None) => Ok(guess(text)),
+        }
+    }
+}
+
+/// Whether what was said at that place is a secret, by the rule of what the audit leaves out: `kept` is what it leaves.
+fn is_secret(said: &Value, kept: &Value, path: &[String]) -> bool {
+    let (mut said, mut kept) = (said, kept);
+    if path == [CONFIRM_TOKEN] {
+        return false;
+    }
+    for part in path {
+        let Some(inner) = said.get(part) else { return false };
+        said = inner;
+        match kept.get(part) {
+            Some(inner) => kept = inner,
+            // Members behind the first few are left out as a whole.
+            None => return redact::is_secret_name(path.last().map_or("", String::as_str)),
+        }
+        if kept == redact::REDACTED {
+            break;
+        }
+    }
+    hidden(said, kept)
+}
+
+/// Whether something that has a name is left out. Lists are looked through for objects alone: the audit leaves out every text that
+/// stands behind a secret's name in a list, and a list of fields may well have such a name.
+fn hidden(said: &Value, kept: &Value) -> bool {
+    match (said, kept) {
+        (Value::Object(said), Value::Object(kept)) => {
+            said.iter().any(|(name, value)| kept.get(name).is_some_and(|kept| hidden(value, kept)))
+        }
+        (Value::Array(said), Value::Array(kept)) => {
+            said.iter().zip(kept).any(|(said, kept)| (said.is_object() || said.is_array()) && hidden(said, kept))
+        }
+        // An empty text, or what stands in a secret's place, tells nothing.
+        (said, kept) => kept == redact::REDACTED && said != redact::REDACTED && said != "",
+    }
+}
+
+/// A file with all arguments, as a JSON object.
+fn file(path: &Path) -> Result<Map<String, Value>> {
+    let text = content(path)?;
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(arguments)) => Ok(arguments),
+        Ok(_) => Err(Failure::usage(format!("{} holds no JSON object.", path.display()))),
+        Err(e) => Err(Failure::usage(format!("{} is no JSON: {e}.", path.display()))),
+    }
 }
 
 fn split(word: &str) -> Result<(&str, Way, &str)> {
@@ -73,29 +234,6 @@ fn split(word: &str) -> Result<(&str, Way, &str)> {
         (None, None) => (key, Way::Guessed, rest),
     };
     if found.0.is_empty() { Err(wrong()) } else { Ok(found) }
-}
-
-fn value(key: &str, way: Way, text: &str, kind: Option<&Value>) -> Result<Value> {
-    let read;
-    let (text, whole) = match text.strip_prefix('@').filter(|_| way != Way::Text) {
-        Some(path) => {
-            read = content(Path::new(path))?;
-            (read.as_str(), true)
-        }
-        None => (text, false),
-    };
-    let json = || {
-        serde_json::from_str::<Value>(text)
-            .map_err(|e| Failure::usage(format!("{key} is no JSON: {e}.")).next(format!("Text is written {key}==text.")))
-    };
-    match (way, kind.and_then(|k| Some((k, k.get("type")?.as_str()?)))) {
-        (Way::Text, _) | (Way::Guessed, Some((_, "string"))) => Ok(text.into()),
-        (Way::Json, _) => json(),
-        (Way::Guessed, Some((schema, kind))) => typed(key, kind, schema, text),
-        // A whole file is text, unless it is asked for as JSON.
-        (Way::Guessed, None) if whole => Ok(text.into()),
-        (Way::Guessed, None) => Ok(guess(text)),
-    }
 }
 
 /// A value of the kind that the schema names.
@@ -145,18 +283,18 @@ fn guess(text: &str) -> Value {
 }
 
 /// Puts a value at its place, and makes the objects around it.
-fn put(into: &mut Map<String, Value>, path: &[&str], value: Value, key: &str) -> Result<()> {
+fn put(into: &mut Map<String, Value>, path: &[String], value: Value, key: &str) -> Result<()> {
     let twice = || Failure::usage(format!("{} is said twice.", plain::cut(key, 80))).next("Give each argument once.");
     match path {
         [] => Err(twice()),
         [last] => {
-            if into.contains_key(*last) {
+            if into.contains_key(last) {
                 return Err(twice());
             }
-            into.insert((*last).to_owned(), value);
+            into.insert(last.clone(), value);
             Ok(())
         }
-        [first, rest @ ..] => match into.entry(*first).or_insert_with(|| Value::Object(Map::new())) {
+        [first, rest @ ..] => match into.entry(first).or_insert_with(|| Value::Object(Map::new())) {
             Value::Object(inner) => put(inner, rest, value, key),
             _ => Err(twice()),
         },
@@ -166,14 +304,16 @@ fn put(into: &mut Map<String, Value>, path: &[&str], value: Value, key: &str) ->
 /// A file's text; `-` is standard input.
 fn content(path: &Path) -> Result<String> {
     let mut text = String::new();
-    let read = if path == Path::new("-") {
+    let stdin = path == Path::new("-");
+    let name = if stdin { "Standard input".to_owned() } else { plain::line(&path.display().to_string()) };
+    let read = if stdin {
         std::io::stdin().take(LARGEST + 1).read_to_string(&mut text)
     } else {
         std::fs::OpenOptions::new().read(true).open(path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text))
     };
-    read.map_err(|e| Failure::usage(format!("{} cannot be read as text: {e}.", path.display())))?;
+    read.map_err(|e| Failure::usage(format!("{name} cannot be read as text: {e}.")))?;
     if text.len() as u64 > LARGEST {
-        return Err(Failure::usage(format!("{} is larger than {} MB.", path.display(), LARGEST / 1024 / 1024)));
+        return Err(Failure::usage(format!("{name} is larger than {} MB.", LARGEST / 1024 / 1024)));
     }
     Ok(text)
 }
@@ -196,7 +336,7 @@ mod tests {
     }
     fn args(words: &[&str]) -> Result<Value> {
         let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
-        read(&words, &schema(), Map::new()).map(Value::Object)
+        Given::read(&words, None)?.fit(&schema()).map(Value::Object)
     }
 
     #[test]
@@ -260,6 +400,57 @@ mod tests {
     }
 
     #[test]
+    fn secrets_come_by_files_alone_and_lose_their_lines_end() {
+        for word in [
+            "password=hunter2",
+            "password==hunter2",
+            "values.password=hunter2",
+            "values={\"login\": \"ann\", \"new_password\": \"hunter2\"}",
+            "values:=[[0, 0, {\"api_key\": \"hunter2\"}]]",
+            "smtp_pass=hunter2",
+            "pin=1234",
+            "note=ock_hunter2hunter2hunter2hunter2",
+        ] {
+            let failure = args(&[word]).unwrap_err();
+            assert_eq!(failure.exit, crate::failure::Exit::Usage, "{word}");
+            let key = word.split(['=', ':']).next().unwrap();
+            assert!(failure.next.contains(&format!("Write {key}")) && failure.next.contains("=@-"), "{word}: {failure:?}");
+            assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
+        }
+        // The name of the value stands beside it.
+        assert!(args(&["key=smtp.password", "value=hunter2"]).is_err());
+        assert!(args(&["method=change_password", "args:=[\"hunter2\"]"]).is_err());
+        for words in [
+            &["key=web.base.url", "value=https://a.example"][..],
+            &["fields=login,password,name", "order=password"],
+            &["domain=[[\"password\",\"!=\",false]]"],
+            &["query=SELECT key FROM t WHERE key = 'x'", "confirm_token=abc", "idempotency_key=a", "password=", "max_tokens=5"],
+        ] {
+            args(words).unwrap();
+        }
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        write!(file, "  pass word \r\n").unwrap();
+        let path = file.path().to_string_lossy().into_owned();
+        let words = [format!("password=@{path}"), format!("text=@{path}"), "key=smtp.password".into(), format!("value=@{path}")];
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        assert_eq!(
+            args(&words).unwrap(),
+            json!({"password": "  pass word ", "text": "  pass word \r\n", "key": "smtp.password", "value": "  pass word "})
+        );
+        write!(file, "\n").unwrap();
+        assert_eq!(args(&words[..1]).unwrap(), json!({"password": "  pass word \r\n"}), "one line's end, not all of them");
+    }
+
+    #[test]
+    fn standard_input_is_not_asked_for_twice() {
+        let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        for (words, file) in [(words(&["a=@-", "b:=@-"]), None), (words(&["a=@-"]), Some(Path::new("-")))] {
+            let failure = Given::read(&words, file).err().unwrap();
+            assert!(failure.message.contains("twice"), "{failure:?}");
+        }
+    }
+
+    #[test]
     fn files_hold_texts_json_and_whole_calls() {
         let mut note = tempfile::NamedTempFile::new().unwrap();
         write!(note, "{{\"a\": 1}}").unwrap();
@@ -267,7 +458,7 @@ mod tests {
         assert_eq!(args(&[&format!("x=@{path}")]).unwrap(), json!({"x": "{\"a\": 1}"}));
         assert_eq!(args(&[&format!("x:=@{path}")]).unwrap(), json!({"x": {"a": 1}}));
         assert_eq!(args(&[&format!("values=@{path}")]).unwrap(), json!({"values": {"a": 1}}));
-        let all = read(&["a=2".into(), "b=3".into()], &schema(), file(note.path()).unwrap()).unwrap();
+        let all = Given::read(&["a=2".into(), "b=3".into()], Some(note.path())).unwrap().fit(&schema()).unwrap();
         assert_eq!(Value::Object(all), json!({"a": 2, "b": 3}));
         write!(note, ",").unwrap();
         assert_eq!(file(note.path()).unwrap_err().exit, crate::failure::Exit::Usage);

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Target,
     access::Access,
-    arguments,
+    arguments::Given,
     mcp::{Answer, Instance, Progress, Reply, Tool},
     plain, render, tools,
 };
@@ -22,7 +22,9 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "Arguments are name=value. What a value is follows from the tool; name:=JSON and name==text say it themselves, \
-    name=@file reads a file, values.name=Acme makes a member of an object. `ocore tools --search TOOL` shows what a tool takes."
+    name=@FILE reads a file and name=@- standard input, values.name=Acme makes a member of an object. A secret is taken from a file or \
+    standard input alone, without the end of its line; at a terminal, password=@- asks for it. `ocore tools --search TOOL` shows what a \
+    tool takes."
 )]
 pub struct Call {
     /// The tool: prod_search_read, or search_read with --instance
@@ -53,12 +55,11 @@ impl Call {
     /// None: the answer was printed already.
     pub async fn run(self, json: bool) -> Result<Option<Shown>> {
         // What a person wrote is read before anybody is asked.
-        let file = self.args_file.as_deref().map(arguments::file).transpose()?.unwrap_or_default();
-        arguments::read(&self.words, &Value::Null, file.clone())?;
+        let given = Given::read(&self.words, self.args_file.as_deref())?;
         let access = self.target.open().await?;
         let (name, tool) = self.tool(&access).await?;
         let schema = tool.as_ref().map_or(&Value::Null, |tool| &tool.input);
-        let mut given = arguments::read(&self.words, schema, file)?;
+        let mut given = given.fit(schema)?;
         if self.dry_run {
             given.insert("dry_run".into(), json!(true));
         }

@@ -103,7 +103,9 @@ fn explain(tool: &Tool, instance: Option<&str>) -> String {
     }
     text.push_str(&terminal::table(&["ARGUMENT", "TYPE", "", "MEANING"], &rows, "It takes no arguments."));
     let on = instance.map(|slug| format!(" --instance {}", plain::cut(slug, 60))).unwrap_or_default();
-    let example = required.iter().fold(String::new(), |text, name| text + " " + &plain::cut(name, 60) + "=…");
+    // A secret does not stand on a command line.
+    let value = |name: &str| if kernel::redact::is_secret_name(name) && name != "key" { "=@-" } else { "=…" };
+    let example = required.iter().fold(String::new(), |text, name| text + " " + &plain::cut(name, 60) + value(name));
     let _ = write!(text, "\nCall it: ocore call {}{on}{example}", plain::cut(&tool.name, 80));
     text
 }
