@@ -80,6 +80,8 @@ fn with_a_key_records_are_made_changed_found_and_deleted() {
     let key = ocore.key(&[]).key;
     let person = Person::new(&ocore, vec![("OCORE_URL", ocore.url.clone()), ("OCORE_API_KEY", key)]);
     assert!(person.run(&["instances"]).ok().stdout.contains("dev"));
+    let whoami = person.run(&["whoami"]).ok().stdout;
+    assert!(whoami.contains("acme") && whoami.contains("the organization's own"), "{whoami}");
     let tools = person.run(&["--json", "tools", "--instance", "dev", "--search", "search_read"]).ok().json();
     assert_eq!((&tools[0]["name"], &tools[0]["access"]), (&json!("search_read"), &json!("read")));
     // The schema of values says nothing of Odoo's fields: the person says that these are texts.
@@ -212,8 +214,13 @@ fn a_person_signs_in_with_a_code_and_works() {
         let kept = tokens(person.home.path());
         assert!(kept.contains("ocr_"), "{kept}");
 
-        let whoami = person.run(&["--json", "whoami"]).ok().json().to_string();
-        assert!(whoami.contains(&url) && whoami.contains("admin"), "{whoami}");
+        let whoami = person.run(&["--json", "whoami"]).ok().json();
+        let said = |name: &str| whoami[name].as_str().unwrap_or_default().to_owned();
+        assert_eq!(
+            ["server", "person", "organization", "role", "key", "access"].map(said),
+            [&url, ANN, "acme", "admin", "my terminal", "destructive"].map(str::to_owned),
+            "{whoami}"
+        );
         assert!(person.run(&["instances"]).ok().stdout.contains("dev"));
         let words = ["--json", "call", "dev_create", "model=res.partner", "values.name=From a terminal"];
         person.run(&words).ok();

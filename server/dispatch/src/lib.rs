@@ -14,6 +14,6 @@ mod shape;
 mod trail;
 
 pub use catalogue::{Listed, View, ViewQuery};
-pub use pipeline::{Answer, Call, Dispatch, Parts, Running};
+pub use pipeline::{Answer, Call, Dispatch, Parts, Running, Whoami};
 pub use tools::contract::Content;
 pub use trail::Door;

@@ -4,8 +4,8 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Durati
 use backends::{Scope, odoo::Pool};
 use futures_util::FutureExt as _;
 use kernel::{
-    Access, Actor, CallId, Category, Code, Facade, Fault, Instance, KeyId, Permit, Plan, Progress, Refusal, Result, Sources,
-    WritePermit, policy, refusal,
+    Access, Actor, CallId, Category, Code, Facade, Fault, Instance, KeyId, Permit, Plan, Progress, Refusal, Result, Role,
+    Sources, Timestamp, WritePermit, policy, refusal,
 };
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -65,6 +65,23 @@ pub struct Parts {
     pub signing_key: [u8; 32],
     /// What a key may do per minute unless it says otherwise.
     pub default_per_minute: Option<u32>,
+}
+
+/// A caller as the caller may know it: nothing of it is secret, and nothing of it is another's.
+#[derive(Debug, Clone, Serialize)]
+pub struct Whoami {
+    /// The address of the key's owner; none for a key of the organization itself.
+    pub person: Option<Arc<str>>,
+    /// Its slug.
+    pub organization: Arc<str>,
+    /// The most that the caller may be at this moment, not what the owner was when the key was made.
+    pub role: Role,
+    /// The key's label, or that of the consent's key.
+    pub key: Arc<str>,
+    /// The most that a call may do, by the scopes of an access token, by a key that only reads and by a role that does. None: no call.
+    pub access: Option<Access>,
+    /// When the key itself ends; none: not by itself.
+    pub expires_at: Option<Timestamp>,
 }
 
 pub struct Dispatch {
@@ -240,6 +257,20 @@ impl Dispatch {
             if instances.is_empty() { "none for this key".to_owned() } else { instances.join(", ") },
             crate::auto_context::instructions(&self.catalogue, actor, view, &snapshot, now)
         )
+    }
+
+    /// Who the caller is, to be told to nobody else.
+    pub fn whoami(&self, actor: &Actor) -> Whoami {
+        let snapshot = self.registry.current();
+        let reads = actor.permissions().read_only || actor.role() == Role::Viewer;
+        Whoami {
+            person: actor.user().and_then(|user| snapshot.user(user)).map(|user| Arc::clone(&user.email)),
+            organization: Arc::clone(actor.org_slug()),
+            role: actor.role(),
+            key: Arc::clone(actor.key_label()),
+            access: actor.ceiling().map(|ceiling| if reads { Access::Read } else { ceiling }),
+            expires_at: snapshot.key_by_id(actor.key()).and_then(|key| key.expires_at),
+        }
     }
 
     /// Starts a call in a task of its own, which outlives the connection that asked for it.

@@ -683,6 +683,54 @@ async fn modern_answers_carry_what_the_era_requires() {
 }
 
 #[tokio::test]
+async fn a_caller_is_told_who_it_is_and_nothing_of_others() {
+    let w = world(Config { legacy_sessions: true, ..Config::default() }).await;
+    let made = identity::token::new(&w.store.sources);
+    let ends = w.store.sources.now() + kernel::TimeDelta::days(3);
+    let mut tx = w.store.begin().await.unwrap();
+    let ann = store::users::create(&mut tx, "ann@example.com", None, false, &w.store.sources).await.unwrap();
+    store::users::set_role(&mut tx, w.org, ann, Role::Member, w.store.sources.now()).await.unwrap();
+    let new = NewKey {
+        org: w.org,
+        owner: Some(ann),
+        role: Role::Admin,
+        label: "ann's \"key\"".into(),
+        prefix: made.prefix,
+        hash: made.hash,
+        permissions: Permissions { read_only: true, ..Permissions::all() },
+        expires_at: Some(ends),
+        invite: None,
+    };
+    store::keys::create(&mut tx, &new, &w.store.sources).await.unwrap();
+    tx.commit().await.unwrap();
+    w.registry.reload().await;
+    let anns = json!({"person": "ann@example.com", "organization": "acme", "role": "member", "key": "ann's \"key\"", "access": "read", "expires_at": ends});
+    let of_organization = json!({"person": null, "organization": "acme", "role": "member", "key": "first", "access": "destructive", "expires_at": null});
+    for (key, who) in [(made.text.expose_secret(), anns), (w.key.as_str(), of_organization)] {
+        let discover = json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}});
+        let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+        for message in [discover, initialize] {
+            let mut request = World::request_by(key, "POST", "/mcp");
+            if message["method"] == "server/discover" {
+                request = request.header("mcp-protocol-version", "2026-07-28").header("mcp-method", "server/discover");
+            }
+            let text = bytes(w.send(request.body(Body::from(message.to_string())).unwrap()).await).await;
+            let text = String::from_utf8(text.to_vec()).unwrap();
+            let said: Value = serde_json::from_str(&text).unwrap_or_else(|_| data(&text));
+            assert_eq!(said["result"]["_meta"]["ocore/whoami"], who, "{said}");
+            assert!(!text.contains("ock_"), "{text}");
+        }
+    }
+    // The same without sessions, which ocore writes itself.
+    let w = world(Config::default()).await;
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+    let said = body(w.legacy("/mcp", &json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params})).await).await;
+    assert_eq!(said["result"]["_meta"]["ocore/whoami"]["key"], "first");
+}
+
+#[tokio::test]
 async fn headers_must_say_what_the_body_says() {
     let w = world(Config::default()).await;
     let call = || json!({"name": "prod_echo", "arguments": {"text": "x"}});

@@ -222,7 +222,8 @@ async fn mcp(State(this): State<Authority>, headers: HeaderMap, body: String) ->
     match (method, name) {
         ("server/discover", _) => Json(done(json!({"_meta": {
             "io.modelcontextprotocol/serverInfo": {"name": "ocore", "version": "9"},
-            "ocore/whoami": {"person": format!("anna@example.com{EVIL}"), "organization": "acme"},
+            "ocore/whoami": {"person": format!("anna@example.com{EVIL}"), "organization": "acme", "role": "admin", "key": "my terminal",
+                "access": "write", "expires_at": "2126-11-21T17:54:13.123456Z"},
         }})))
         .into_response(),
         ("tools/list", _) => Json(done(json!({"tools": [

@@ -31,7 +31,11 @@ async fn a_person_signs_in_looks_around_and_signs_out() {
         (&who["server"], &who["way"], &who["store"], &who["organization"]),
         (&json!(server.url), &json!("login"), &json!("file"), &json!("acme"))
     );
-    person.run(&["whoami", "--server", "work"]).await.ok().harmless();
+    assert_eq!((&who["role"], &who["key"], &who["access"]), (&json!("admin"), &json!("my terminal"), &json!("write")));
+    let told = person.run(&["whoami", "--server", "work"]).await.ok().harmless().stdout;
+    for line in ["anna@example.com", "acme", "admin", "my terminal", "read, change\n", "(2126-11-21T17:54:13Z)"] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
     let ran = person.run(&["instances"]).await.ok().harmless();
     assert!(ran.stdout.contains("PRODUCTION"), "{ran:#?}");
     let ran = person.run(&["logout"]).await.ok();

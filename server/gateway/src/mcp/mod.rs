@@ -47,6 +47,8 @@ const MODERN_MARKS: &str = concat!(
     r#""}},"#
 );
 const SERVER_INFO: &str = concat!(r#"{"name":"ocore","title":"ocore","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+/// Under which name of `_meta` an answer tells who asks.
+const WHOAMI: &str = "ocore/whoami";
 /// Lists vary by key, so they are private; they hold as long as an actor does.
 const CACHE: &str = r#""ttlMs":30000,"cacheScope":"private","#;
 
@@ -309,8 +311,12 @@ impl Gateway {
             ("server/discover", Era::Modern) => {
                 let mut out = Vec::with_capacity(2048);
                 wire::begin_result(&mut out, id);
-                out.push(b'{');
-                out.extend_from_slice(era.marks().as_bytes());
+                // The marks of the era, and among them who asks.
+                out.extend_from_slice(br#"{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":"#);
+                out.extend_from_slice(SERVER_INFO.as_bytes());
+                out.push(b',');
+                self.whoami(&mut out, actor);
+                out.extend_from_slice(b"},");
                 out.extend_from_slice(era.cache().as_bytes());
                 out.extend_from_slice(br#""supportedVersions":"#);
                 out.extend_from_slice(SUPPORTED.as_bytes());
@@ -327,6 +333,9 @@ impl Gateway {
                 out.extend_from_slice(version.as_bytes());
                 out.extend_from_slice(br#"","serverInfo":"#);
                 out.extend_from_slice(SERVER_INFO.as_bytes());
+                out.extend_from_slice(br#","_meta":{"#);
+                self.whoami(&mut out, actor);
+                out.push(b'}');
                 self.about(&mut out, asking);
                 Some(out)
             }
@@ -338,6 +347,12 @@ impl Gateway {
             }
             _ => None,
         }
+    }
+
+    /// `"ocore/whoami":{…}`, for `_meta` (2025-11-25 and 2026-07-28, Overview section "_meta": the prefix is ours).
+    fn whoami(&self, out: &mut Vec<u8>, actor: &Actor) {
+        out.extend_from_slice(format!(r#""{WHOAMI}":"#).as_bytes());
+        out.extend_from_slice(&serde_json::to_vec(&self.dispatch.whoami(actor)).unwrap_or_else(|_| b"null".to_vec()));
     }
 
     /// `,"capabilities":…,"instructions":…}}`

@@ -28,7 +28,7 @@ use rmcp::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Era, SESSION_ID,
+    Era, SESSION_ID, WHOAMI,
     call::{Held, KEEP_ALIVE, Watch},
     offers::Offers,
     wire,
@@ -336,6 +336,8 @@ impl ServerHandler for Handler {
         let Caller { actor, view, .. } = caller(&context)?;
         let mut info = self.negotiate_initialize(&request)?;
         info.instructions = Some(self.dispatch.instructions(&actor, &view));
+        let who = serde_json::to_value(self.dispatch.whoami(&actor)).unwrap_or_default();
+        info.meta.get_or_insert_default().0.insert(WHOAMI.to_owned(), who);
         Ok(info)
     }
 

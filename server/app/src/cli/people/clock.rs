@@ -26,6 +26,16 @@ pub fn relative(seconds: i64, now: i64) -> String {
     if distance >= 0 { format!("in {count} {unit}{s}") } else { format!("{count} {unit}{s} ago") }
 }
 
+/// `in 3 days (2026-11-21T17:54:13Z)`
+pub fn both(seconds: i64, now: i64) -> String {
+    format!("{} ({})", relative(seconds, now), text(seconds))
+}
+
+/// A point in time as RFC 3339 writes it.
+pub fn read(text: &str) -> Option<i64> {
+    chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +45,8 @@ mod tests {
         assert_eq!(text(1_795_283_653), "2026-11-21T17:54:13Z");
         assert_eq!(relative(160, 100), "in 1 minute");
         assert_eq!(relative(0, 7200), "2 hours ago");
+        assert_eq!(both(read("2026-11-21T17:54:13.5Z").unwrap(), 1_795_283_600), "in 53 seconds (2026-11-21T17:54:13Z)");
+        assert_eq!(read("soon"), None);
         assert_eq!(relative(i64::MAX, i64::MIN), "in 106751991167300 days");
     }
 }

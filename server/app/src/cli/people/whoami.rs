@@ -2,6 +2,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -22,10 +23,21 @@ pub struct Whoami {
     target: Target,
 }
 
-/// Where `server/discover` tells who asks, if it does.
+/// Where `server/discover` tells who asks.
 const WHO: &str = "ocore/whoami";
 /// How long a login waits to be told whose it is: it is made already.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who asks, as the server says. One without any of it is older, or another program.
+#[derive(Debug, Default, Deserialize)]
+struct Who {
+    person: Option<String>,
+    organization: Option<String>,
+    role: Option<String>,
+    key: Option<String>,
+    access: Option<String>,
+    expires_at: Option<String>,
+}
 
 impl Whoami {
     pub async fn run(self) -> Result<Shown> {
@@ -35,23 +47,34 @@ impl Whoami {
         let who = who(&about);
         let version = about.get("_meta").and_then(|m| m.get("io.modelcontextprotocol/serverInfo")?.get("version")?.as_str());
         let version = version.map(|v| plain::cut(v, 40));
-        let said = |name: &str| who.get(name).and_then(Value::as_str).map(|text| plain::cut(text, 200));
+        let text = |said: &Option<String>| said.as_ref().map(|text| plain::cut(text, 200));
         let mut facts = vec![(
             "Server",
             format!("{}{}", access.address, version.as_ref().map(|v| format!(" (ocore {v})")).unwrap_or_default()),
         )];
-        for (label, name) in [("Person", "person"), ("Organization", "organization"), ("Role", "role"), ("Key", "key")] {
-            facts.extend(said(name).map(|text| (label, text)));
+        let person = text(&who.person);
+        if person.is_none() && who.organization.is_some() {
+            facts.push(("Person", "nobody: the key is the organization's own".into()));
+        }
+        for (label, said) in
+            [("Person", &who.person), ("Organization", &who.organization), ("Role", &who.role), ("Key", &who.key)]
+        {
+            facts.extend(text(said).map(|text| (label, text)));
+        }
+        if let Some(at) = text(&who.expires_at) {
+            facts.push(("Key ends", clock::read(&at).map_or_else(|| at.clone(), |at| clock::both(at, clock::now()))));
         }
         let mut value = json!({
             "server": access.address.as_str(),
             "version": version,
-            "person": said("person"),
-            "organization": said("organization"),
-            "role": said("role"),
-            "key": said("key"),
+            "person": person,
+            "organization": text(&who.organization),
+            "role": text(&who.role),
+            "key": text(&who.key),
+            "access": text(&who.access),
+            "key_expires_at": text(&who.expires_at),
         });
-        let more = about_entry(&access, &mut facts).await?;
+        let more = about_entry(&access, &who, &mut facts).await?;
         let others = others(&access).await;
         if !others.is_empty() {
             facts.push(("Also at", others.join(", ")));
@@ -64,8 +87,9 @@ impl Whoami {
     }
 }
 
-fn who(about: &Value) -> Value {
-    about.get("_meta").and_then(|m| m.get(WHO)).cloned().unwrap_or(Value::Null)
+/// Who asks, as `server/discover` says.
+fn who(about: &Value) -> Who {
+    about.get("_meta").and_then(|m| Who::deserialize(m.get(WHO)?).ok()).unwrap_or_default()
 }
 
 /// The person that a server knows by a login that was just made, if it tells at once: whoever approved it may have been signed in as somebody
@@ -74,14 +98,27 @@ pub async fn person(server: &str) -> Option<String> {
     let asking = async {
         let access = Access::open(Some(server)).await.ok().filter(Access::is_login)?;
         let about = access.request("server/discover", json!({}), None, true, |_| {}).await.ok()?;
-        who(&about).get("person").and_then(Value::as_str).map(|name| plain::cut(name, 200))
+        who(&about).person.map(|name| plain::cut(&name, 200))
     };
     tokio::time::timeout(PATIENCE, asking).await.ok().flatten()
 }
 
-async fn about_entry(access: &Access, facts: &mut Vec<(&'static str, String)>) -> Result<Value> {
+/// What a call may do by this access.
+fn allowed(access: Option<&str>) -> &'static str {
+    match access {
+        Some("read") => "read",
+        Some("write") => "read, change",
+        Some("destructive") => "read, change, delete",
+        _ => "nothing",
+    }
+}
+
+async fn about_entry(access: &Access, who: &Who, facts: &mut Vec<(&'static str, String)>) -> Result<Value> {
+    // Within the role, which is told beside it. A server that does not say who asks does not say this either.
+    let may = who.organization.as_ref().map(|_| allowed(who.access.as_deref()).to_owned());
     match access.entry().await? {
         Entry::Key => {
+            facts.extend(may.map(|may| ("You may", may)));
             facts.push(("Let in by", "the API key in OCORE_API_KEY".into()));
             Ok(json!({"way": "api_key", "scope": null, "expires_at": null, "store": "environment"}))
         }
@@ -90,8 +127,8 @@ async fn about_entry(access: &Access, facts: &mut Vec<(&'static str, String)>) -
             if let Some(label) = &label {
                 facts.push(("Label", plain::cut(label, 80)));
             }
-            facts.push(("You may", login::words(&tokens.scope)));
-            facts.push(("Signed in", format!("{} ({})", clock::relative(since, now), clock::text(since))));
+            facts.push(("You may", may.unwrap_or_else(|| login::words(&tokens.scope))));
+            facts.push(("Signed in", clock::both(since, now)));
             let expiry = tokens.expires_at.map_or_else(|| "unknown".to_owned(), |at| clock::relative(at, now));
             let renewed = if tokens.refresh.is_some() { ", then it is renewed by itself" } else { ", then log in again" };
             facts.push(("Token ends", format!("{expiry}{renewed}")));
