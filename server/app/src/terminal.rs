@@ -109,9 +109,12 @@ pub fn interactive() -> bool {
 
 /// Asks for a line.
 pub fn ask(question: &str) -> std::io::Result<String> {
-    let mut stderr = std::io::stderr().lock();
-    write!(stderr, "{question} ")?;
-    stderr.flush()?;
+    {
+        // Not held while somebody thinks: others have something to say meanwhile.
+        let mut stderr = std::io::stderr().lock();
+        write!(stderr, "{question} ")?;
+        stderr.flush()?;
+    }
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     Ok(line.trim().to_owned())

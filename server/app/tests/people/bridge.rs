@@ -123,13 +123,8 @@ async fn requests_run_beside_each_other_and_are_cancelled() {
     assert!(bridge.next().await["error"]["message"].as_str().unwrap().contains("not answered yet"));
     assert_eq!(server.facts().dropped, 0);
     bridge.send(Value::Null, "notifications/cancelled", json!({"requestId": "slow"})).await;
-    for _ in 0..200 {
-        if server.facts().dropped > 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(server.facts().dropped, 1, "the server is told by the end of the stream");
+    // The server is told by the end of the stream.
+    server.until(|facts| facts.dropped == 1).await;
     bridge.call(json!("after"), "dev_echo").await;
     assert_eq!(bridge.next().await["id"], "after");
     // The subscription ends with the program, too.
@@ -271,4 +266,21 @@ async fn a_subscription_is_taken_up_again_and_tells_of_what_was_missed() {
     assert_eq!(server.facts().calls.iter().filter(|c| *c == "subscriptions/listen").count(), 3);
     let (rest, _, code) = bridge.close().await;
     assert_eq!((rest.len(), code), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_request_costs_no_login() {
+    let server = Authority::start().await;
+    let person = Person::at(&server).await;
+    server.facts().late = 1500;
+    server.facts().access = "oca_other".into();
+    let mut bridge = Bridge::start(&person, &[]);
+    bridge.call(json!("a"), "dev_echo").await;
+    server.until(|facts| facts.refreshes == 1).await;
+    bridge.send(Value::Null, "notifications/cancelled", json!({"requestId": "a"})).await;
+    bridge.call(json!("b"), "dev_echo").await;
+    let answer = bridge.next().await;
+    assert!(answer["id"] == "b" && answer["result"].is_object(), "{answer}");
+    assert_eq!(server.facts().refreshes, 1);
+    assert_eq!(person.logins()["logins"][&server.url]["tokens"]["refresh"], "ocr_2");
 }

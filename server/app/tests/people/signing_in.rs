@@ -187,6 +187,35 @@ async fn a_server_that_is_away_costs_no_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_whose_answer_is_lost_is_asked_for_again_at_once() {
+    let server = Authority::start().await;
+    let person = Person::at(&server).await;
+    {
+        let mut facts = server.facts();
+        facts.access = "oca_other".into();
+        (facts.lost, facts.grace) = (2, true);
+    }
+    person.run(&["instances"]).await.ok();
+    assert_eq!(server.facts().refreshes, 3);
+    assert_eq!(person.logins()["logins"][&server.url]["tokens"]["refresh"], "ocr_4");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_stopped_keeps_what_it_renewed() {
+    let server = Authority::start().await;
+    let person = Person::at(&server).await;
+    server.facts().late = 1500;
+    server.facts().access = "oca_other".into();
+    let child = person.ocore().arg("instances").stderr(std::process::Stdio::piped()).spawn().unwrap();
+    server.until(|facts| facts.refreshes == 1).await;
+    let pid = child.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let ran: crate::Ran = child.wait_with_output().await.unwrap().into();
+    ran.failed(1, "You stopped it");
+    assert_eq!(person.logins()["logins"][&server.url]["tokens"]["refresh"], "ocr_2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_logout_without_the_server_forgets_and_says_so() {
     let server = Authority::start().await;
     let person = Person::at(&server).await;

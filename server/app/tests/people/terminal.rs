@@ -71,6 +71,19 @@ async fn a_warning_is_shown_and_asked_about() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn control_c_answers_a_question_with_no() {
+    let server = Authority::start().await;
+    let person = Person::at(&server).await;
+    let Some(mut terminal) = Terminal::start(&person, 80, &["call", "dev_ask"], &[]) else { return };
+    terminal.until("Go on? [y/N]").await;
+    terminal.press("\u{3}").await;
+    let (code, seen) = tokio::time::timeout(Duration::from_secs(20), terminal.end()).await.expect("it ends");
+    assert_eq!(code, 3, "{seen}");
+    assert!(seen.contains("Nothing was changed"), "{seen}");
+    assert_eq!(server.facts().calls.iter().filter(|c| *c == "tools/call dev_ask").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_asked_for_and_not_shown() {
     let server = Authority::start().await;
     let person = Person::at(&server).await;

@@ -1,7 +1,13 @@
 //! Which server a command is for, and the token that it may use there.
+use std::{sync::LazyLock, time::Duration};
+
 use reqwest::Client;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::Mutex;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::task::TaskTracker;
 
 use super::{
     address::{self, Address},
@@ -16,6 +22,29 @@ use crate::{
 
 /// Seconds before its end at which a token is renewed: it must live until the request has arrived.
 const EARLY: i64 = 30;
+/// How long a renewal whose answer was lost is asked for again: a server that has renewed takes the old token for 90 seconds more, and
+/// ends the login when it comes later. The last try must have arrived by then.
+const AGAIN: Duration = Duration::from_mins(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// How long a command that is over waits for a renewal that is not.
+const LAST_RENEWAL: Duration = Duration::from_secs(10);
+
+/// Renewals on their way.
+static RENEWALS: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
+
+/// Waits for renewals that a command began and gave up: what the server answers replaces what is kept here. A second Ctrl-C ends the
+/// waiting.
+pub async fn settled() {
+    RENEWALS.close();
+    if RENEWALS.is_empty() {
+        return;
+    }
+    tokio::select! {
+        _ = timeout(LAST_RENEWAL, RENEWALS.wait()) => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
 
 /// Server and token of one command, renewed as needed.
 #[derive(Debug)]
@@ -146,41 +175,64 @@ impl Access {
         match &self.way {
             Way::Key(_) => Ok(Entry::Key),
             Way::Login { logins, .. } => {
-                let login = self.login(logins).await?;
+                let login = kept_login(logins, &self.address).await?;
                 let tokens = logins.tokens(self.address.as_str(), &login).await?;
                 Ok(Entry::Login { store: login.store, label: login.label, since: login.since, tokens })
             }
         }
     }
 
-    async fn login(&self, logins: &Logins) -> Result<logins::Login> {
-        let book = logins.read().await?;
-        book.logins
-            .get(self.address.as_str())
-            .cloned()
-            .ok_or_else(|| lost(&self.address, "You are not signed in there any more."))
-    }
-
-    /// The tokens as they are kept, renewed first when they must be: by one process, while the others wait and take what it got.
+    /// The tokens as they are kept, renewed first when they must be.
     async fn current(&self, logins: &Logins, refused: Option<&SecretString>) -> Result<Tokens> {
-        let url = self.address.as_str();
-        let good = |tokens: &Tokens| fresh(tokens) && refused.is_none_or(|refused| !same(&tokens.access, refused));
-        let login = self.login(logins).await?;
-        let tokens = logins.tokens(url, &login).await?;
-        if good(&tokens) {
+        let renewal =
+            Renewal { address: self.address.clone(), http: self.http.clone(), logins: logins.clone(), refused: refused.cloned() };
+        let (_, tokens) = renewal.kept().await?;
+        if renewal.good(&tokens) {
             return Ok(tokens);
         }
-        let _renewing = logins.renewing(&self.address).await?;
-        // What stands there now: the process that had the lock before us has renewed it.
-        let login = self.login(logins).await?;
-        let tokens = logins.tokens(url, &login).await?;
-        if good(&tokens) {
+        // A task of its own: who asked may be cancelled at any moment, and the server's answer must be kept all the same, because the
+        // token that stands here is used up by then.
+        let renewed = RENEWALS.spawn(renewal.run()).await;
+        renewed.map_err(|e| Failure::because("The login could not be renewed", &e))?
+    }
+}
+
+async fn kept_login(logins: &Logins, address: &Address) -> Result<logins::Login> {
+    let book = logins.read().await?;
+    book.logins.get(address.as_str()).cloned().ok_or_else(|| lost(address, "You are not signed in there any more."))
+}
+
+/// Renews a login's tokens, by one process while the others wait and take what it got.
+struct Renewal {
+    address: Address,
+    http: Client,
+    logins: Logins,
+    /// What the server does not take any more.
+    refused: Option<SecretString>,
+}
+impl Renewal {
+    fn good(&self, tokens: &Tokens) -> bool {
+        fresh(tokens) && self.refused.as_ref().is_none_or(|refused| !same(&tokens.access, refused))
+    }
+
+    async fn kept(&self) -> Result<(logins::Login, Tokens)> {
+        let login = kept_login(&self.logins, &self.address).await?;
+        let tokens = self.logins.tokens(self.address.as_str(), &login).await?;
+        Ok((login, tokens))
+    }
+
+    async fn run(self) -> Result<Tokens> {
+        let url = self.address.as_str();
+        let _renewing = self.logins.renewing(&self.address).await?;
+        // What stands there now: who had the lock before us has renewed it.
+        let (login, tokens) = self.kept().await?;
+        if self.good(&tokens) {
             return Ok(tokens);
         }
         let Some(refresh) = &tokens.refresh else { return Err(lost(&self.address, "Your login has ended.")) };
-        match oauth::refresh(&self.http, &self.address, &login.endpoints, refresh).await {
+        match self.refresh(&login.endpoints, refresh).await {
             Ok(renewed) => {
-                if let Err(error) = logins.renewed(url, login.store, &renewed).await {
+                if let Err(error) = self.logins.renewed(url, login.store, &renewed).await {
                     let failure = Failure::from(error);
                     // The command at hand can go on; the next one will need a new login.
                     terminal::remark(&format!(
@@ -194,8 +246,26 @@ impl Access {
                 Err(lost(&self.address, "Your login has ended: it was revoked, or not used for too long."))
             }
             // Early is early: what still lives is used while the server cannot renew it.
-            Err(_) if refused.is_none() && tokens.expires_at.is_some_and(|at| at > clock::now()) => Ok(tokens),
+            Err(_) if self.refused.is_none() && tokens.expires_at.is_some_and(|at| at > clock::now()) => Ok(tokens),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks until an answer comes, once one was lost on its way.
+    async fn refresh(&self, endpoints: &oauth::Endpoints, refresh: &SecretString) -> Result<Tokens, oauth::Error> {
+        let until = Instant::now() + AGAIN;
+        let (mut pause, mut lost) = (FIRST_PAUSE, false);
+        loop {
+            let error = match oauth::refresh(&self.http, &self.address, endpoints, refresh).await {
+                Ok(tokens) => return Ok(tokens),
+                Err(error) => error,
+            };
+            lost |= error.may_have_worked();
+            if !lost || !error.may_pass() || Instant::now() + pause >= until {
+                return Err(error);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 }

@@ -139,13 +139,29 @@ impl Call {
                 }
                 let plan = warning.get("plan").and_then(Value::as_object).map(render::plan).unwrap_or_default();
                 terminal::remark(&format!("{message}\n{plan}"));
-                let answer = terminal::ask("Go on? [y/N]").map_err(|e| Failure::because("The terminal cannot be read", &e))?;
+                let answer = ask("Go on? [y/N]").await?;
                 if !matches!(answer.to_lowercase().as_str(), "y" | "yes") {
                     return Err(Failure::new(Exit::Refused, "cancelled", "Nothing was changed."));
                 }
             }
             given.remove("confirm");
             given.insert("confirm_token".into(), token.into());
+        }
+    }
+}
+
+/// Asks for a line. On a thread of its own, which nobody waits for: Ctrl-C must end the command while it reads.
+async fn ask(question: &'static str) -> Result<String> {
+    let (send, answer) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = send.send(terminal::ask(question));
+    });
+    let stopped = || Failure::new(Exit::Refused, "cancelled", "You stopped it. Nothing was changed.");
+    tokio::select! {
+        answer = answer => answer.map_err(|_| stopped())?.map_err(|e| Failure::because("The terminal cannot be read", &e)),
+        _ = tokio::signal::ctrl_c() => {
+            terminal::remark("");
+            Err(stopped())
         }
     }
 }

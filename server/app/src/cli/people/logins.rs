@@ -26,8 +26,8 @@ use crate::failure::{self, Exit, Failure};
 const FILE: &str = "logins.json";
 /// Larger is not ours.
 const LARGEST: u64 = 4 * 1024 * 1024;
-/// Another process refreshes in seconds, or is stuck.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Another process refreshes in seconds, in a minute and a half where answers are lost, or is stuck.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Where a login's tokens are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -63,7 +63,7 @@ pub enum Error {
     Exposed { path: PathBuf, mode: u32 },
     #[error("{path} is not a file of logins that this version understands")]
     Unreadable { path: PathBuf },
-    #[error("another ocore has been renewing this login for a minute")]
+    #[error("another ocore has been renewing this login for two minutes")]
     Locked,
     #[error(transparent)]
     Keyring(#[from] keyring::Error),

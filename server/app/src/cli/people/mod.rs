@@ -28,7 +28,10 @@ mod whoami;
 
 use clap::{Args, Subcommand};
 
-use crate::{failure::Result, terminal::Shown};
+use crate::{
+    failure::{Exit, Failure, Result},
+    terminal::Shown,
+};
 use access::Access;
 
 /// What people do. The program flattens these into its own commands.
@@ -57,6 +60,18 @@ pub enum People {
 impl People {
     /// `json`: the answer is for a program. `command` is the whole command line, for completions. None: everything is said already.
     pub async fn run(self, json: bool, command: clap::Command) -> Result<Option<Shown>> {
+        // These end well by themselves, and halfway they would leave something behind.
+        let ends = matches!(self, Self::Login(_) | Self::Logout(_));
+        let done = tokio::select! {
+            // First what knows better what it means that somebody stops it.
+            biased;
+            done = self.carry_out(json, command) => done,
+            _ = tokio::signal::ctrl_c(), if !ends => Err(Failure::new(Exit::Failed, "cancelled", "You stopped it.")),
+        };
+        access::settled().await;
+        done
+    }
+    async fn carry_out(self, json: bool, command: clap::Command) -> Result<Option<Shown>> {
         match self {
             Self::Login(login) => login.run(json).await.map(Some),
             Self::Logout(logout) => logout.run().await.map(Some),

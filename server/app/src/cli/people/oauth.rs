@@ -56,8 +56,16 @@ impl Error {
     pub fn is_over(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if code == "invalid_grant")
     }
+    /// Whether the server may have done what it was asked, and its answer was lost: on the line, or by a proxy.
+    pub fn may_have_worked(&self) -> bool {
+        match self {
+            Self::Http(error) => !error.not_sent(),
+            Self::Status { status, .. } => matches!(*status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT),
+            _ => false,
+        }
+    }
     /// Whether the same may work in a moment.
-    fn may_pass(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
         match self {
             Self::Http(error) => error.is_network(),
             Self::Status { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
