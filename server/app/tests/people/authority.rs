@@ -53,6 +53,8 @@ pub struct Facts {
     pub dropped: usize,
     /// So many subscriptions break off after their acknowledgement.
     pub deaf: usize,
+    /// Handshakes are not answered.
+    pub handshakes_hang: bool,
     pub form: BTreeMap<String, String>,
 }
 
@@ -320,7 +322,14 @@ async fn mcp(State(this): State<Authority>, headers: HeaderMap, body: String) ->
         ("tools/call", "dev_echo") => {
             Json(done(json!({"content": [], "structuredContent": {"arguments": message["params"]["arguments"]}}))).into_response()
         }
+        ("tools/call", "dev_late") => {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Json(done(json!({"content": []}))).into_response()
+        }
         ("initialize", _) => {
+            while this.facts().handshakes_hang {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
             let answer = done(json!({"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "x", "version": "1"}}));
             ([("mcp-session-id", "session-1")], Json(answer)).into_response()
         }

@@ -284,3 +284,56 @@ async fn a_cancelled_request_costs_no_login() {
     assert_eq!(server.facts().refreshes, 1);
     assert_eq!(person.logins()["logins"][&server.url]["tokens"]["refresh"], "ocr_2");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_may_handshake_again_amid_many_calls() {
+    const INITIALIZE: &str = r#""method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#;
+    const CALL: &str = r#""method":"tools/call","params":{"name":"dev_late","arguments":{}}}"#;
+    let server = Authority::start().await;
+    let person = Person::at(&server).await;
+    let mut bridge = Bridge::start(&person, &[]);
+    bridge.write(&format!(r#"{{"jsonrpc":"2.0","id":0,{INITIALIZE}"#)).await;
+    // More than run at once, twice: some are on their way and some wait when the second handshake comes.
+    for id in 1..=200 {
+        bridge.write(&format!(r#"{{"jsonrpc":"2.0","id":{id},{CALL}"#)).await;
+    }
+    bridge.write(&format!(r#"{{"jsonrpc":"2.0","id":201,{INITIALIZE}"#)).await;
+    for id in 202..=300 {
+        bridge.write(&format!(r#"{{"jsonrpc":"2.0","id":{id},{CALL}"#)).await;
+    }
+    let mut ids = Vec::new();
+    for _ in 0..=300 {
+        let answer = bridge.next().await;
+        assert!(answer["result"].is_object(), "{answer}");
+        ids.push(answer["id"].as_u64().unwrap());
+    }
+    ids.sort_unstable();
+    assert_eq!(ids, (0..=300).collect::<Vec<u64>>());
+    // Each carried what the handshake before it had left.
+    let facts = server.facts();
+    let sessions: Vec<_> = facts.calls.iter().zip(&facts.headers).filter(|(call, _)| *call == "tools/call dev_late").collect();
+    assert!(sessions.iter().all(|(_, headers)| headers.contains_key("mcp-session-id")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_hangs_does_not_stop_the_reading() {
+    const INITIALIZE: &str = r#""method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#;
+    let server = Authority::start().await;
+    let person = Person::at(&server).await;
+    server.facts().handshakes_hang = true;
+    let mut bridge = Bridge::start(&person, &[]);
+    for id in 0..3 {
+        bridge.write(&format!(r#"{{"jsonrpc":"2.0","id":{id},{INITIALIZE}"#)).await;
+    }
+    bridge.write(r#"{"jsonrpc":"2.0","id":3,"method":"tools/list"}"#).await;
+    bridge.call(json!(4), "dev_echo").await;
+    assert_eq!(bridge.next().await["id"], 4, "another era waits for no handshake");
+    assert!(!server.facts().calls.contains(&"tools/list".to_owned()));
+    server.facts().handshakes_hang = false;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(bridge.next().await["id"].as_u64().unwrap());
+    }
+    ids.sort_unstable();
+    assert_eq!(ids, [0, 1, 2, 3]);
+}

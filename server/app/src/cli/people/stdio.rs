@@ -9,8 +9,11 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
+    future::poll_fn,
     io::{BufRead as _, Read as _, Write as _},
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
+    task::Poll,
     time::Duration,
 };
 
@@ -178,6 +181,13 @@ struct Running {
     waits: bool,
 }
 
+/// The right to a handshake, alone.
+enum Handshake {
+    None,
+    Held(OwnedRwLockWriteGuard<Legacy>),
+    Waits(Pin<Box<dyn Future<Output = OwnedRwLockWriteGuard<Legacy>> + Send>>),
+}
+
 struct Bridge {
     server: Option<String>,
     instance: Option<String>,
@@ -323,12 +333,6 @@ impl Bridge {
                 None => return,
             }
         }
-        // What comes after the handshake carries what it left, so it waits for it.
-        let handshake = if message.method == "initialize" && message.modern.is_none() {
-            Some(Arc::clone(&self.legacy).write_owned().await)
-        } else {
-            None
-        };
         let bridge = Arc::clone(self);
         let Some(id) = message.id.clone() else {
             tasks.spawn(async move { bridge.notify(message).await });
@@ -340,11 +344,29 @@ impl Bridge {
             return self.error(Some(&id), INVALID_REQUEST, "A request with this id is not answered yet.", None).await;
         }
         self.running().insert(id.clone(), running);
+        // What comes after a handshake carries what that left, so it stands behind it in the lock's queue. The place is taken here, where
+        // messages are still in order; it is waited for elsewhere, because a program that handshakes again must be read on.
+        let mut handshake = Handshake::None;
+        if message.method == "initialize" && message.modern.is_none() {
+            let mut place = Box::pin(Arc::clone(&self.legacy).write_owned());
+            handshake = match poll_fn(|context| Poll::Ready(place.as_mut().poll(context))).await {
+                Poll::Ready(held) => Handshake::Held(held),
+                Poll::Pending => Handshake::Waits(place),
+            };
+        }
         tasks.spawn(async move {
+            let work = async {
+                let held = match handshake {
+                    Handshake::None => None,
+                    Handshake::Held(held) => Some(held),
+                    Handshake::Waits(place) => Some(place.await),
+                };
+                bridge.request(message, held).await;
+            };
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => {}
-                () = bridge.request(message, handshake) => {}
+                () = work => {}
             }
             bridge.running().remove(&id);
         });
@@ -356,8 +378,12 @@ impl Bridge {
 
     /// Sends a request until it is answered, one way or another.
     async fn request(self: &Arc<Self>, message: Message, mut handshake: Option<OwnedRwLockWriteGuard<Legacy>>) {
-        // Subscriptions wait for hours, and would take the places of those who work.
-        let _permit = if message.waits() { None } else { self.permits.acquire().await.ok() };
+        // A handshake goes first, and who waits for it takes nobody's place.
+        if handshake.is_none() && message.modern.is_none() {
+            drop(self.legacy.read().await);
+        }
+        // Subscriptions wait for hours, and would take the places of those who work. A handshake holds what those wait for.
+        let _permit = if message.waits() || handshake.is_some() { None } else { self.permits.acquire().await.ok() };
         let id = message.id.as_deref();
         let (mut pause, mut renewed, mut acknowledged) = (FIRST_PAUSE, false, false);
         let mut until = Instant::now() + PATIENCE;
