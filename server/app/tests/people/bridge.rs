@@ -154,8 +154,18 @@ async fn what_is_no_message_is_answered_and_the_bridge_goes_on() {
         assert_eq!(bridge.next().await["error"]["code"], code, "{line}");
     }
     bridge.write("").await;
-    bridge.write(&"x".repeat(17 * 1024 * 1024)).await;
-    assert_eq!(bridge.next().await["error"]["code"], -32600);
+    let long = "x".repeat(17 * 1024 * 1024);
+    bridge.write(&long).await;
+    let answer = bridge.next().await;
+    assert_eq!((&answer["error"]["code"], answer.get("id")), (&json!(-32600), None));
+    for message in [
+        format!(r#"{{"jsonrpc":"2.0","id":"l","method":"tools/call","params":{{"name":"{long}"}}}}"#),
+        format!(r#"{{"method":"tools/call","params":{{"name":"{long}","id":2}},"jsonrpc":"2.0","id":"l"}}"#),
+    ] {
+        bridge.write(&message).await;
+        let answer = bridge.next().await;
+        assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32600), &json!("l")));
+    }
     bridge.call(json!(1), "dev_echo").await;
     assert_eq!(bridge.next().await["id"], 1);
 }

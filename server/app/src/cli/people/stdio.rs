@@ -111,7 +111,8 @@ impl Stdio {
 /// What the program sent.
 enum Line {
     Text(Vec<u8>),
-    TooLong,
+    /// With the id of the request that it is, if it is one.
+    TooLong(Option<String>),
 }
 
 /// A thread that reads, because a read of a terminal or pipe cannot be given up.
@@ -126,16 +127,21 @@ fn reader() -> mpsc::Receiver<Line> {
                 Ok(_) => {}
             }
             let line = if line.len() > LARGEST && line.last() != Some(&b'\n') {
-                // The rest of it, without keeping it.
+                // The rest of it, without keeping it. Some programs write the id at its end.
+                let mut head = Head::default();
                 loop {
+                    head.feed(&line);
                     line.clear();
                     match (&mut stdin).take(LARGEST as u64).read_until(b'\n', &mut line) {
                         Ok(0) | Err(_) => break,
-                        Ok(_) if line.last() == Some(&b'\n') => break,
+                        Ok(_) if line.last() == Some(&b'\n') => {
+                            head.feed(&line);
+                            break;
+                        }
                         Ok(_) => {}
                     }
                 }
-                Line::TooLong
+                Line::TooLong(head.id())
             } else {
                 Line::Text(line)
             };
@@ -145,6 +151,79 @@ fn reader() -> mpsc::Receiver<Line> {
         }
     });
     lines
+}
+
+/// Finds the id in a message that nobody keeps as a whole: the members of the outermost object, as they go by.
+#[derive(Default)]
+struct Head {
+    /// How many objects and lists are open.
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    /// The text since the last comma, colon or brace of the outermost object.
+    piece: Vec<u8>,
+    /// The name before the last colon there.
+    name: Vec<u8>,
+    id: Option<Vec<u8>>,
+    is_request: bool,
+}
+impl Head {
+    /// The longest id that is echoed; the server takes no longer one.
+    const LONGEST_ID: usize = 258;
+
+    fn feed(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if self.in_string {
+                self.keep(byte);
+                self.in_string = self.escaped || byte != b'"';
+                self.escaped = !self.escaped && byte == b'\\';
+                continue;
+            }
+            match byte {
+                b'"' => {
+                    self.in_string = true;
+                    self.keep(byte);
+                }
+                b'{' | b'[' => {
+                    self.keep(byte);
+                    self.depth += 1;
+                    if self.depth == 1 {
+                        self.piece.clear();
+                    }
+                }
+                b'}' | b']' => {
+                    if self.depth == 1 {
+                        self.member();
+                    }
+                    self.depth = self.depth.saturating_sub(1);
+                }
+                b':' if self.depth == 1 => self.name = std::mem::take(&mut self.piece),
+                b',' if self.depth == 1 => self.member(),
+                _ => self.keep(byte),
+            }
+        }
+    }
+    fn keep(&mut self, byte: u8) {
+        // One more than the longest, so that what is cut is known to be.
+        if self.depth == 1 && self.piece.len() <= Self::LONGEST_ID {
+            self.piece.push(byte);
+        }
+    }
+    fn member(&mut self) {
+        let (name, value) = (std::mem::take(&mut self.name), std::mem::take(&mut self.piece));
+        match name.trim_ascii() {
+            br#""id""# => self.id = Some(value),
+            br#""method""# => self.is_request = true,
+            _ => {}
+        }
+    }
+    /// The id as raw JSON, if it is one that can be answered.
+    fn id(self) -> Option<String> {
+        let text = String::from_utf8(self.id.filter(|_| self.is_request)?).ok()?;
+        let text = text.trim();
+        let id = serde_json::from_str::<Value>(text).ok().filter(|_| text.len() <= Self::LONGEST_ID)?;
+        (id.is_string() || id.is_i64() || id.is_u64()).then(|| text.to_owned())
+    }
 }
 
 /// A thread that writes whole lines; says when it has written everything, or when nobody reads any more.
@@ -286,8 +365,9 @@ impl Bridge {
     /// Takes one line of the program. Returns as soon as its work has begun.
     async fn take(self: &Arc<Self>, line: Line, tasks: &tokio_util::task::TaskTracker) {
         let text = match line {
-            Line::TooLong => {
-                return self.error(None, INVALID_REQUEST, &format!("A message is at most {LARGEST} bytes long."), None).await;
+            Line::TooLong(id) => {
+                let text = format!("A message is at most {LARGEST} bytes long.");
+                return self.error(id.as_deref(), INVALID_REQUEST, &text, None).await;
             }
             Line::Text(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => text,
@@ -699,6 +779,41 @@ mod tests {
         assert_eq!(line(b" {\"a\":\r\n \"x\\ny\"}\n").unwrap(), "{\"a\":   \"x\\ny\"}");
         assert!(line(b"{\"a\":1} x").is_none() && line(b"\xff").is_none() && line(b"").is_none());
         assert!(is_rpc(r#"{"jsonrpc":"2.0","id":1}"#) && !is_rpc(r#"{"code":"unauthorized"}"#) && !is_rpc("[]"));
+    }
+
+    #[test]
+    fn the_id_of_what_is_too_long_is_found_wherever_it_stands() {
+        let id = |text: &str| {
+            // In pieces of every length: they end where the reader's buffer does.
+            let found: Vec<_> = [1, 2, 3, 7, text.len()]
+                .into_iter()
+                .map(|size| {
+                    let mut head = Head::default();
+                    text.as_bytes().chunks(size).for_each(|piece| head.feed(piece));
+                    head.id()
+                })
+                .collect();
+            assert!(found.windows(2).all(|two| two[0] == two[1]), "{found:?}");
+            found[0].clone()
+        };
+        let long = "x".repeat(500);
+        let params = format!(r#""params": {{"id": 5, "a": "}},\"id\":6\\", "b": [1, {{"id": 7}}], "{long}": "{long}"}}"#);
+        for (text, found) in [
+            (format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m",{params}}}"#), Some("1")),
+            (format!(r#" {{"method":"m",{params}, "jsonrpc":"2.0", "id" : "a\"b" }} "#), Some(r#""a\"b""#)),
+            (format!(r#"{{"method":"m","id":-3,{params}"#), Some("-3")),
+            // A notification, an answer, and ids that are none.
+            (format!(r#"{{"method":"m",{params}}}"#), None),
+            (format!(r#"{{"id":1,"result":{{"method":"m"}},{params}}}"#), None),
+            (format!(r#"{{"method":"m","id":1.5,{params}}}"#), None),
+            (format!(r#"{{"method":"m","id":null,{params}}}"#), None),
+            (format!(r#"{{"method":"m","id":"{long}",{params}}}"#), None),
+            (format!(r#"[{{"method":"m","id":1}},{params}]"#), None),
+            (long.clone(), None),
+            ("}}]],:{".into(), None),
+        ] {
+            assert_eq!(id(&text).as_deref(), found, "{text}");
+        }
     }
 
     #[test]
