@@ -57,14 +57,13 @@ impl Call {
         // What a person wrote is read before anybody is asked.
         let given = Given::read(&self.words, self.args_file.as_deref())?;
         let access = self.target.open().await?;
-        let (name, tool) = self.tool(&access).await?;
-        let schema = tool.as_ref().map_or(&Value::Null, |tool| &tool.input);
-        let mut given = given.fit(schema)?;
+        let tool = self.tool(&access).await?;
+        let mut given = given.fit(&tool.input)?;
         if self.dry_run {
             given.insert("dry_run".into(), json!(true));
         }
-        let reads = self.dry_run || tool.as_ref().is_some_and(|t| t.annotations.read_only_hint);
-        let answer = self.carry_out(&access, &name, given, reads, json).await?;
+        let reads = self.dry_run || tool.annotations.read_only_hint;
+        let answer = self.carry_out(&access, &tool.name, given, reads, json).await?;
         if json {
             let value = if answer.body.is_null() { json!({"text": answer.text}) } else { answer.body };
             return Ok(Some(Shown::new("", value)));
@@ -76,23 +75,22 @@ impl Call {
         Ok(Some(Shown::new(render::answer(&answer, super::width()), answer.body)))
     }
 
-    /// The tool's full name, and what it is if it is listed.
-    async fn tool(&self, access: &Access) -> Result<(String, Option<Tool>)> {
+    /// The tool that is meant.
+    async fn tool(&self, access: &Access) -> Result<Tool> {
         let instances: Vec<Instance> = if self.instance.is_some() || self.tool.starts_with("ocore_") {
             Vec::new()
         } else {
             serde_json::from_value(access.instances().await?).unwrap_or_default()
         };
-        let (name, slug) = tools::full_name(&self.tool, self.instance.as_deref(), &instances)?;
-        let listed = access.tools(slug.as_deref()).await?;
-        if let Some(tool) = listed.iter().find(|tool| tool.name == name) {
-            return Ok((name, Some(tool.clone())));
-        }
-        let missing =
-            Failure::new(Exit::Refused, "unknown_tool", format!("There is no tool \"{}\" for you.", plain::cut(&name, 80)));
-        Err(match nearest(&name, listed.iter().map(|tool| tool.name.as_str())) {
-            Some(near) => missing.next(format!("Did you mean {}?", plain::cut(near, 80))),
-            None => missing.next("ocore tools --search TEXT finds tools."),
+        let meant = tools::meant(&self.tool, self.instance.as_deref(), &instances)?;
+        let listed = access.tools(meant.slug.as_deref()).await?;
+        meant.among(&listed).cloned().map_err(|name| {
+            let missing =
+                Failure::new(Exit::Refused, "unknown_tool", format!("There is no tool \"{}\" for you.", plain::cut(name, 80)));
+            match nearest(name, listed.iter().map(|tool| tool.name.as_str())) {
+                Some(near) => missing.next(format!("Did you mean {}?", plain::cut(near, 80))),
+                None => missing.next("ocore tools --search TEXT finds tools."),
+            }
         })
     }
 

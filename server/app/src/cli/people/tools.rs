@@ -115,24 +115,53 @@ pub fn prefix(slug: &str) -> String {
     format!("{}_", slug.replace('-', "_"))
 }
 
-/// The name that the server knows a tool by, and the instance that it is for (none: the platform's own).
+/// Which tool a person means.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Meant {
+    /// The names that the server may know it by, likelier ones first.
+    names: Vec<String>,
+    /// The instance that it is for; none: the platform's own.
+    pub slug: Option<String>,
+}
+impl Meant {
+    /// The first that is listed; else the likeliest, which is not.
+    pub fn among<'a>(&self, listed: &'a [Tool]) -> Result<&'a Tool, &str> {
+        let found = self.names.iter().find_map(|name| listed.iter().find(|tool| tool.name == *name));
+        found.ok_or_else(|| self.names.first().map_or("", String::as_str))
+    }
+}
+
+/// A name may be said with the instance before it or without. Where a tool begins like an instance is called (`search_read` where there
+/// is an instance `search`), both can be meant: with `--instance` its tools are named without it, else with it.
 ///
 /// # Errors
 /// When it cannot be told which instance is meant.
-pub fn full_name(name: &str, instance: Option<&str>, instances: &[Instance]) -> Result<(String, Option<String>)> {
+pub fn meant(name: &str, instance: Option<&str>, instances: &[Instance]) -> Result<Meant> {
     if let Some(slug) = instance {
         let prefix = prefix(slug);
-        let full =
-            if name.starts_with(&prefix) || name.starts_with("ocore_") { name.to_owned() } else { format!("{prefix}{name}") };
-        return Ok((full, Some(slug.to_owned())));
+        let (short, full) = (format!("{prefix}{name}"), name.to_owned());
+        let names = if name.starts_with("ocore_") {
+            vec![full, short]
+        } else if name.starts_with(&prefix) {
+            vec![short, full]
+        } else {
+            vec![short]
+        };
+        return Ok(Meant { names, slug: Some(slug.to_owned()) });
     }
     if name.starts_with("ocore_") {
-        return Ok((name.to_owned(), None));
+        return Ok(Meant { names: vec![name.to_owned()], slug: None });
     }
     let named = instances.iter().filter(|i| name.starts_with(&i.tool_prefix)).max_by_key(|i| i.tool_prefix.len());
     match (named, instances) {
-        (Some(instance), _) => Ok((name.to_owned(), Some(instance.slug.clone()))),
-        (None, [only]) => Ok((format!("{}{name}", only.tool_prefix), Some(only.slug.clone()))),
+        (Some(instance), _) => {
+            let mut names = vec![name.to_owned()];
+            if let [only] = instances {
+                names.push(format!("{}{name}", only.tool_prefix));
+            }
+            Ok(Meant { names, slug: Some(instance.slug.clone()) })
+        }
+        (None, [only]) => Ok(Meant { names: vec![format!("{}{name}", only.tool_prefix)], slug: Some(only.slug.clone()) }),
         (None, []) => Err(Failure::new(crate::failure::Exit::Refused, "not_found", "There is no instance that you may use.")
             .next("An administrator of your organization grants them.")),
         (None, several) => {
@@ -150,20 +179,43 @@ mod tests {
     fn instances(slugs: &[&str]) -> Vec<Instance> {
         slugs.iter().map(|slug| Instance { slug: (*slug).to_owned(), tool_prefix: prefix(slug) }).collect()
     }
+    fn listed(names: &[&str]) -> Vec<Tool> {
+        names.iter().map(|name| serde_json::from_value(json!({"name": name})).unwrap()).collect()
+    }
 
     #[test]
     fn a_tool_is_meant_on_an_instance() {
         let two = instances(&["dev", "dev-eu"]);
         let name = |name, instance, of: &[Instance]| {
-            full_name(name, instance, of).map(|(name, slug)| format!("{name} {}", slug.unwrap_or_default()))
+            meant(name, instance, of).map(|m| format!("{} {}", m.names[0], m.slug.unwrap_or_default()))
         };
         assert_eq!(name("search_read", Some("dev-eu"), &[]).unwrap(), "dev_eu_search_read dev-eu");
-        assert_eq!(name("dev_eu_search_read", Some("dev-eu"), &[]).unwrap(), "dev_eu_search_read dev-eu");
         assert_eq!(name("dev_eu_read", None, &two).unwrap(), "dev_eu_read dev-eu");
         assert_eq!(name("dev_read", None, &two).unwrap(), "dev_read dev");
         assert_eq!(name("ocore_list_instances", None, &two).unwrap(), "ocore_list_instances ");
         assert_eq!(name("read", None, &instances(&["prod"])).unwrap(), "prod_read prod");
         assert!(name("read", None, &two).unwrap_err().next.contains("dev, dev-eu"));
         assert_eq!(name("read", None, &[]).unwrap_err().exit, crate::failure::Exit::Refused);
+    }
+
+    #[test]
+    fn a_tool_that_begins_like_its_instance_is_told_from_another() {
+        let tools = listed(&["search_read", "search_search_read", "search_search_fields", "ocore_list_instances"]);
+        let one = instances(&["search"]);
+        let called = |name, instance, of: &[Instance]| {
+            meant(name, instance, of).unwrap().among(&tools).map_or_else(|no| format!("no {no}"), |tool| tool.name.clone())
+        };
+        for (name, instance, tool) in [
+            ("search_read", Some("search"), "search_search_read"),
+            ("read", Some("search"), "search_read"),
+            ("search_search_read", Some("search"), "search_search_read"),
+            ("ocore_list_instances", Some("search"), "ocore_list_instances"),
+            // Without --instance a whole name is a whole name.
+            ("search_read", None, "search_read"),
+            ("search_fields", None, "search_search_fields"),
+            ("search_nope", Some("search"), "no search_search_nope"),
+        ] {
+            assert_eq!(called(name, instance, if instance.is_some() { &[] } else { &one }), tool, "{name} {instance:?}");
+        }
     }
 }
