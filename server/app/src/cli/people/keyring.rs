@@ -3,8 +3,13 @@
 //! Its calls block, and may wait for a person to unlock it, so each runs on a thread of its own with a limit.
 use std::time::Duration;
 
+#[cfg(not(test))]
+use keyring::Entry;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::oneshot;
+
+#[cfg(test)]
+use fake::Entry;
 
 /// What people see in their keyring's program.
 const SERVICE: &str = "ocore";
@@ -44,16 +49,64 @@ pub async fn forget(name: &str) -> Result<(), Error> {
 
 async fn with<T: Send + 'static>(
     name: &str,
-    act: impl FnOnce(&keyring::Entry) -> Result<T, keyring::Error> + Send + 'static,
+    act: impl FnOnce(&Entry) -> Result<T, keyring::Error> + Send + 'static,
 ) -> Result<T, Error> {
     let name = name.to_owned();
     let (send, receive) = oneshot::channel();
     // Not the runtime's own pool, which would wait for it at the end.
     std::thread::spawn(move || {
-        let _ = send.send(keyring::Entry::new(SERVICE, &name).and_then(|entry| act(&entry)));
+        let _ = send.send(Entry::new(SERVICE, &name).and_then(|entry| act(&entry)));
     });
     match tokio::time::timeout(PATIENCE, receive).await {
         Ok(Ok(result)) => Ok(result?),
         _ => Err(Error::Silent),
+    }
+}
+
+/// A keyring in memory.
+#[cfg(test)]
+pub mod fake {
+    use std::{
+        collections::BTreeMap,
+        sync::{Mutex, MutexGuard},
+    };
+
+    use keyring::{Error, Result};
+
+    /// By name; none: it is locked.
+    static KEPT: Mutex<BTreeMap<String, Option<String>>> = Mutex::new(BTreeMap::new());
+
+    pub struct Entry(String);
+    impl Entry {
+        #[expect(clippy::unnecessary_wraps, reason = "the form of the real one")]
+        pub fn new(_: &str, name: &str) -> Result<Self> {
+            Ok(Self(name.to_owned()))
+        }
+        fn open(&self) -> Result<MutexGuard<'static, BTreeMap<String, Option<String>>>> {
+            let kept = KEPT.lock().unwrap();
+            if kept.get(&self.0) == Some(&None) { Err(Error::NoDefaultStore) } else { Ok(kept) }
+        }
+        pub fn set_password(&self, text: &str) -> Result<()> {
+            self.open()?.insert(self.0.clone(), Some(text.to_owned()));
+            Ok(())
+        }
+        pub fn get_password(&self) -> Result<String> {
+            self.open()?.get(&self.0).cloned().flatten().ok_or(Error::NoEntry)
+        }
+        pub fn delete_credential(&self) -> Result<()> {
+            self.open()?.remove(&self.0).map(|_| ()).ok_or(Error::NoEntry)
+        }
+    }
+
+    /// What it has of that name.
+    pub fn holds(name: &str) -> Option<String> {
+        KEPT.lock().unwrap().get(name).cloned().flatten()
+    }
+    /// Lets nobody at that name, until it is given back with what it had.
+    pub fn lock(name: &str) -> Option<String> {
+        KEPT.lock().unwrap().insert(name.to_owned(), None).flatten()
+    }
+    pub fn unlock(name: &str, text: String) {
+        KEPT.lock().unwrap().insert(name.to_owned(), Some(text));
     }
 }

@@ -8,9 +8,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    address, clock, http,
-    logins::{Logins, New, Store},
-    oauth::{self, Device, SCOPES},
+    address::{self, Address},
+    clock, http, keyring,
+    logins::{self, Logins, New, Store},
+    oauth::{self, Device, SCOPES, Tokens},
     plain, qr, whoami,
 };
 use crate::{
@@ -76,14 +77,8 @@ impl Login {
         };
         line.end();
         let tokens = tokens?;
-        // Another process may be renewing the login that this one replaces.
-        let _renewing = logins.renewing(&address).await?;
-        let before = match before {
-            Some(login) => logins.tokens(address.as_str(), &login).await.ok(),
-            None => None,
-        };
         let new = New { endpoints: endpoints.clone(), label: label.clone(), store: self.store, make_default: self.default };
-        let (store, why) = match logins.keep(&address, new, &tokens).await {
+        let (store, why, before) = match replace(&logins, &address, new, &tokens).await {
             Ok(kept) => kept,
             Err(error) => {
                 // Nobody holds these tokens: they must not stay good.
@@ -94,9 +89,13 @@ impl Login {
             }
         };
         // The login before this one is nobody's any more.
-        if let Some(refresh) = before.and_then(|tokens| tokens.refresh) {
-            let _ = oauth::revoke(&http, &address, &endpoints, &refresh, "refresh_token").await;
-        }
+        let ended = match before {
+            Some(Ok(Tokens { refresh: Some(refresh), .. })) => {
+                oauth::revoke(&http, &address, &endpoints, &refresh, "refresh_token").await.map_err(Failure::from)
+            }
+            Some(Err(error)) => Err(error.into()),
+            Some(Ok(_)) | None => Ok(()),
+        };
         let kept = match store {
             Store::Keyring => "the system's keyring".to_owned(),
             Store::File => format!("{} (only you can read it)", logins.file().display()),
@@ -110,6 +109,14 @@ impl Login {
         {
             // Who sits at a desktop expects its keyring.
             let _ = writeln!(text, "Not in the keyring: {}", plain::cut(&why.to_string(), 300));
+        }
+        if let Err(failure) = &ended {
+            let _ = writeln!(
+                text,
+                "The login before this one could not be ended at the server: {} It is good there for up to 30 days, unless it is revoked on \
+                 its page of authorizations.",
+                failure.message
+            );
         }
         let default = logins.read().await?.default;
         if default.as_deref() != Some(address.as_str()) {
@@ -127,10 +134,30 @@ impl Login {
                 "expires_at": tokens.expires_at.map(clock::text),
                 "renewable": tokens.refresh.is_some(),
                 "store": store,
+                "problem": ended.err().map(|failure| failure.message),
                 "default": default_is(&logins, address.as_str()).await,
             }),
         ))
     }
+}
+
+/// What was kept before, read at the last moment: another process may have renewed it while somebody approved the new one.
+type Before = Option<std::result::Result<Tokens, logins::Error>>;
+
+/// Keeps the new tokens in place of those before.
+async fn replace(
+    logins: &Logins,
+    address: &Address,
+    new: New,
+    tokens: &Tokens,
+) -> std::result::Result<(Store, Option<keyring::Error>, Before), logins::Error> {
+    let _renewing = logins.renewing(address).await?;
+    let before = match logins.read().await?.logins.get(address.as_str()) {
+        Some(login) => Some(logins.tokens(address.as_str(), login).await),
+        None => None,
+    };
+    let (store, why) = logins.keep(address, new, tokens).await?;
+    Ok((store, why, before))
 }
 
 async fn default_is(logins: &Logins, url: &str) -> bool {

@@ -127,6 +127,14 @@ pub struct Login {
     /// None where the keyring has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Kept>,
+    /// Whether the keyring may have older tokens, which it would not let go of.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keyring_too: bool,
+}
+impl Login {
+    fn in_keyring(&self) -> bool {
+        self.store == Store::Keyring || self.keyring_too
+    }
 }
 
 /// Tokens as they are written.
@@ -290,29 +298,45 @@ impl Logins {
                 Err(why) => (Store::File, Some(why)),
             },
         };
-        let login = Login {
+        // A keyring that is unlocked later may still take what it was given.
+        let late = matches!(why, Some(keyring::Error::Silent));
+        let mut login = Login {
             endpoints: new.endpoints,
             label: new.label,
             store,
             since: super::clock::now(),
             tokens: (store == Store::File).then_some(kept),
+            keyring_too: late,
         };
-        let make_default = new.make_default;
-        self.change(move |book| {
-            if make_default || book.default.as_ref().is_none_or(|d| !book.logins.contains_key(d)) {
-                book.default = Some(url.clone());
-            }
-            book.logins.insert(url, login);
-        })
-        .await?;
+        let (make_default, name) = (new.make_default, url.clone());
+        let before = self
+            .change(move |book| {
+                if make_default || book.default.as_ref().is_none_or(|d| !book.logins.contains_key(d)) {
+                    book.default = Some(name.clone());
+                }
+                let before = book.logins.get(&name).is_some_and(Login::in_keyring);
+                login.keyring_too |= before && store == Store::File;
+                book.logins.insert(name, login);
+                before
+            })
+            .await?;
+        // One that does not let go of the tokens of the login before this one is asked again when this one ends.
+        if before && store == Store::File && !late && keyring::forget(&url).await.is_ok() {
+            self.change(move |book| {
+                if let Some(login) = book.logins.get_mut(&url) {
+                    login.keyring_too = false;
+                }
+            })
+            .await?;
+        }
         Ok((store, why))
     }
 
-    /// Forgets a login and its tokens.
+    /// Forgets a login and its tokens, wherever they are.
     pub async fn forget(&self, url: &str) -> Result<(), Error> {
         let name = url.to_owned();
         let login = self.change(move |book| book.forget(&name)).await?;
-        if login.is_some_and(|l| l.store == Store::Keyring) {
+        if login.is_some_and(|login| login.in_keyring()) {
             keyring::forget(url).await?;
         }
         Ok(())
@@ -506,6 +530,38 @@ mod tests {
         let error = logins.keep(&address("https://b.example"), new(false), &tokens("oca_2")).await.unwrap_err();
         assert!(matches!(error, Error::Unreadable { .. }) && !error.to_string().contains("oca_"));
         assert_eq!(std::fs::metadata(logins.file()).unwrap().len(), 21);
+    }
+
+    #[tokio::test]
+    async fn a_login_that_moves_to_the_file_leaves_nothing_in_the_keyring() {
+        let url = "https://keyring.example";
+        let (home, server) = (tempfile::tempdir().unwrap(), address(url));
+        let logins = Logins::at(home.path().to_owned());
+        let at = |store| New { store: Some(store), ..new(false) };
+        let kept = async || logins.read().await.unwrap().logins[url].clone();
+        logins.keep(&server, at(Store::Keyring), &tokens("oca_1")).await.unwrap();
+        assert!(keyring::fake::holds(url).unwrap().contains("oca_1") && kept().await.tokens.is_none());
+        logins.keep(&server, at(Store::File), &tokens("oca_2")).await.unwrap();
+        assert_eq!((keyring::fake::holds(url), kept().await.keyring_too), (None, false));
+        logins.keep(&server, at(Store::Keyring), &tokens("oca_3")).await.unwrap();
+        assert!(keyring::fake::holds(url).is_some() && !std::fs::read_to_string(logins.file()).unwrap().contains("oca_"));
+
+        // A keyring that is locked is asked again: by the next login, and by the logout.
+        for again in [true, false] {
+            logins.keep(&server, at(Store::Keyring), &tokens("oca_4")).await.unwrap();
+            let text = keyring::fake::lock(url).unwrap();
+            logins.keep(&server, at(Store::File), &tokens("oca_5")).await.unwrap();
+            assert!(kept().await.keyring_too);
+            assert_eq!(logins.tokens(url, &kept().await).await.unwrap().access.expose_secret(), "oca_5");
+            keyring::fake::unlock(url, text);
+            if again {
+                logins.keep(&server, at(Store::File), &tokens("oca_6")).await.unwrap();
+            } else {
+                logins.forget(url).await.unwrap();
+            }
+            assert_eq!(keyring::fake::holds(url), None, "again: {again}");
+        }
+        assert!(logins.read().await.unwrap().logins.is_empty());
     }
 
     #[tokio::test]
