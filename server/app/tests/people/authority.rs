@@ -259,6 +259,7 @@ async fn mcp(State(this): State<Authority>, headers: HeaderMap, body: String) ->
         }})))
         .into_response(),
         ("tools/list", _) => Json(done(json!({"tools": [
+            {"name": "dev_set_password", "inputSchema": {"type": "object", "required": ["user", "password"]}},
             tool("ocore_list_instances", true), tool("dev_echo", true), tool("dev_stream", true), tool("dev_break", false), tool("dev_ask", false), tool("dev_evil", true),
         ]})))
         .into_response(),

@@ -73,7 +73,7 @@ async fn both_eras_pass_and_streams_are_unfolded() {
     let mut answers = [bridge.next().await, bridge.next().await];
     answers.sort_by_key(|a| a["id"].to_string().len());
     assert_eq!(answers[0]["result"]["protocolVersion"], "2025-11-25");
-    assert_eq!(answers[1]["result"]["tools"].as_array().unwrap().len(), 6);
+    assert_eq!(answers[1]["result"]["tools"].as_array().unwrap().len(), 7);
     bridge.call(json!(2), "dev_stream").await;
     for step in 1..=2 {
         let progress = bridge.next().await;

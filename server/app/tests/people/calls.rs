@@ -46,3 +46,24 @@ async fn a_secret_is_taken_from_a_pipe_or_file_alone() {
     let ran = person.pipe(&["--json", "call", "dev_echo", "password=@-", "user=7"], "hunter2\n").await.ok();
     assert_eq!(ran.json()["arguments"], json!({"password": "hunter2", "user": 7}));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_call_is_said_with_what_to_write() {
+    let server = Authority::start().await;
+    let person = Person::at(&server).await;
+    let calls = || server.facts().calls.iter().filter(|c| c.starts_with("tools/call dev_")).count();
+    person.run(&["call", "dev_set_password", "user=7"]).await.failed(2, "needs password").failed(2, "Add password=@-");
+    person
+        .run(&["call", "set_password", "--instance", "dev"])
+        .await
+        .failed(2, "needs user and password")
+        .failed(2, "ocore tools --instance dev --search set_password");
+    person.run(&["call", "dev_ehco"]).await.failed(3, "Did you mean dev_echo?");
+    person.run(&["call", "ehco", "--instance", "dev"]).await.failed(3, "Did you mean echo?");
+    let ran = person.run(&["call", "dev_nothing_of_it"]).await.failed(3, "ocore tools --search");
+    assert!(!ran.stderr.contains("Did you mean"), "{ran:#?}");
+    person.run(&["call", "dev_echo", "--server", "work"]).await.failed(3, "not signed in at \"work\"");
+    let ran = person.run(&["login", "http://127.0.0.1:1"]).await.failed(1, "cannot be reached: Connection refused");
+    assert!(!ran.stderr.contains("tcp connect"), "{ran:#?}");
+    assert_eq!(calls(), 0, "nothing of it reached a tool");
+}

@@ -102,10 +102,12 @@ impl Access {
         let named = server.map(str::to_owned).or_else(|| variable("OCORE_SERVER")).or(key_address.map(|a| a.to_string()));
         let url = match &named {
             Some(named) => book.find(named).map(|(url, _)| url.clone()).ok_or_else(|| {
-                // A text that is no address is perhaps a label.
+                // A word that is no address is perhaps a label.
                 match Address::parse(named) {
-                    Ok(address) => lost(&address, "You are not signed in there."),
-                    Err(_) => Failure::new(
+                    Ok(address) if named.contains(['.', ':', '/']) || address.is_loopback() => {
+                        lost(&address, "You are not signed in there.")
+                    }
+                    _ => Failure::new(
                         Exit::Refused,
                         "not_found",
                         format!("You are not signed in at \"{}\".", super::plain::cut(named, 80)),

@@ -59,6 +59,7 @@ impl Call {
         let access = self.target.open().await?;
         let tool = self.tool(&access).await?;
         let mut given = given.fit(&tool.input)?;
+        complete(&tool, &given, self.instance.as_deref())?;
         if self.dry_run {
             given.insert("dry_run".into(), json!(true));
         }
@@ -87,8 +88,16 @@ impl Call {
         meant.among(&listed).cloned().map_err(|name| {
             let missing =
                 Failure::new(Exit::Refused, "unknown_tool", format!("There is no tool \"{}\" for you.", plain::cut(name, 80)));
-            match nearest(name, listed.iter().map(|tool| tool.name.as_str())) {
-                Some(near) => missing.next(format!("Did you mean {}?", plain::cut(near, 80))),
+            // What all names of an instance begin with makes none of them near.
+            let prefix = meant.slug.as_deref().map(tools::prefix).unwrap_or_default();
+            let short = name.strip_prefix(&prefix).unwrap_or(name);
+            let known = listed.iter().map(|tool| tool.name.strip_prefix(&prefix).unwrap_or(&tool.name));
+            match nearest(short, known) {
+                Some(near) => {
+                    let whole = listed.iter().any(|tool| tool.name == near);
+                    let near = if whole || self.instance.is_some() { near.to_owned() } else { format!("{prefix}{near}") };
+                    missing.next(format!("Did you mean {}?", plain::cut(&near, 80)))
+                }
                 None => missing.next("ocore tools --search TEXT finds tools."),
             }
         })
@@ -146,6 +155,22 @@ impl Call {
             given.insert("confirm_token".into(), token.into());
         }
     }
+}
+
+/// Whether everything is there that the tool cannot do without: the server would say so in its own words.
+fn complete(tool: &Tool, given: &Map<String, Value>, instance: Option<&str>) -> Result<()> {
+    let missing: Vec<&str> = tool.required().filter(|name| !given.contains_key(*name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let name = plain::cut(&tool.name, 80);
+    let named: Vec<String> = missing.iter().map(|name| plain::cut(name, 60)).collect();
+    let on = instance.map(|slug| format!(" --instance {}", plain::cut(slug, 60))).unwrap_or_default();
+    let short = instance.and_then(|slug| name.strip_prefix(&tools::prefix(slug))).unwrap_or(&name);
+    Err(Failure::usage(format!("{name} needs {}.", named.join(" and "))).next(format!(
+        "Add {}. ocore tools{on} --search {short} shows what it takes.",
+        tools::examples(missing.into_iter()).trim()
+    )))
 }
 
 /// Asks for a line. On a thread of its own, which nobody waits for: Ctrl-C must end the command while it reads.

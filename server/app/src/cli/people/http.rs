@@ -6,7 +6,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::{address::Address, plain};
-use crate::failure::{self, Exit, Failure};
+use crate::failure::{Exit, Failure};
 
 /// The most of a document that is read (discovery, tokens).
 const DOCUMENT: usize = 256 * 1024;
@@ -48,9 +48,18 @@ impl Error {
         matches!(self, Self::Connect { .. } | Self::Lost { .. })
     }
 }
+/// With the innermost cause alone: what the libraries between say of it helps nobody.
+fn told(error: &Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    let (what, why) = (error.to_string(), innermost.to_string());
+    if what == why { what } else { format!("{what}: {why}") }
+}
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let text = plain::line(&failure::chain(&error));
+        let text = plain::line(&told(&error));
         match error {
             Error::Connect { .. } => Self::new(Exit::Failed, "unreachable", format!("{text}."))
                 .next("Check the address and the network, and that the server runs."),

@@ -58,6 +58,10 @@ pub struct Annotations {
     pub destructive_hint: bool,
 }
 impl Tool {
+    /// The arguments that it cannot do without.
+    pub fn required(&self) -> impl Iterator<Item = &str> {
+        self.input.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
     /// `read`, `write` or `destructive`, as the annotations say.
     pub fn access(&self) -> &'static str {
         if self.annotations.read_only_hint {

@@ -87,8 +87,7 @@ fn list(tools: &[Tool]) -> String {
 fn explain(tool: &Tool, instance: Option<&str>) -> String {
     let title = tool.title.as_deref().map(|t| format!(": {}", plain::cut(t, 100))).unwrap_or_default();
     let mut text = format!("{}{title} ({})\n{}\n\n", plain::cut(&tool.name, 80), tool.access(), plain::lines(&tool.description));
-    let required: Vec<&str> =
-        tool.input.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = tool.required().collect();
     let mut rows = Vec::new();
     for (name, schema) in tool.input.get("properties").and_then(Value::as_object).into_iter().flatten() {
         let said = |member: &str| schema.get(member).and_then(Value::as_str).unwrap_or("");
@@ -103,11 +102,15 @@ fn explain(tool: &Tool, instance: Option<&str>) -> String {
     }
     text.push_str(&terminal::table(&["ARGUMENT", "TYPE", "", "MEANING"], &rows, "It takes no arguments."));
     let on = instance.map(|slug| format!(" --instance {}", plain::cut(slug, 60))).unwrap_or_default();
-    // A secret does not stand on a command line.
-    let value = |name: &str| if kernel::redact::is_secret_name(name) && name != "key" { "=@-" } else { "=…" };
-    let example = required.iter().fold(String::new(), |text, name| text + " " + &plain::cut(name, 60) + value(name));
+    let example = examples(required.into_iter());
     let _ = write!(text, "\nCall it: ocore call {}{on}{example}", plain::cut(&tool.name, 80));
     text
+}
+
+/// How arguments are written, each after a space. A secret does not stand on a command line.
+pub fn examples<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let value = |name: &str| if kernel::redact::is_secret_name(name) && name != "key" { "=@-" } else { "=…" };
+    names.fold(String::new(), |text, name| text + " " + &plain::cut(name, 60) + value(name))
 }
 
 /// What the tools of an instance start with.
