@@ -52,7 +52,9 @@ pub struct Request {
 }
 impl Request {
     pub fn of(client: &str) -> Self {
-        let verifier = format!("{}-{client}", "v".repeat(43)).chars().take(100).collect::<String>();
+        // Of an address letters and digits alone: others are none of a verifier's (RFC 7636 section 4.1).
+        let own = client.chars().filter(char::is_ascii_alphanumeric);
+        let verifier = "v".repeat(43).chars().chain(own).take(100).collect::<String>();
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
         let fields = [
             ("response_type", "code"),

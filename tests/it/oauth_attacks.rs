@@ -2,6 +2,7 @@
 //! other organizations, hosts that lie about clients, several servers at once.
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     time::{Duration, Instant},
 };
 
@@ -191,7 +192,7 @@ impl Holder {
                 panic!("{}: the {kind:?} goes on ({told})", self.what);
             };
             let lasted = ended.expect("it is read").saturating_duration_since(over);
-            told += &format!(", {kind:?} {:.1} s", lasted.as_secs_f32());
+            let _ = write!(told, ", {kind:?} {:.1} s", lasted.as_secs_f32());
         }
         println!("{told}");
         for kind in [Kind::Subscription, Kind::Sse] {

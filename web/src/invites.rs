@@ -176,6 +176,9 @@ impl Place {
             None => {
                 // Operators administer every organization; the pages are about those that they are members of.
                 let mine = admin::users::organizations(&site.admin, user).await.map_err(|fault| failed(&fault))?;
+                if chosen.as_deref().is_some_and(|chosen| mine.iter().any(|member| member.slug == chosen)) {
+                    return Err(problem(Kind::Forbidden));
+                }
                 let mut own = administered.iter().filter(|org| mine.iter().any(|member| member.org == org.id));
                 match (own.next(), own.next()) {
                     (Some(only), None) => only.clone(),

@@ -15,7 +15,9 @@ use kernel::{
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use store::{
-    Tx, credentials, instances, keys,
+    Tx,
+    audit_log::{self, Who},
+    credentials, instances, keys,
     oauth::{
         RevokedWhy, devices,
         grants::{self, NewGrant},
@@ -395,10 +397,12 @@ pub async fn list_org(admin: &Admin, by: &By, org: &str) -> Result<Vec<(GrantRow
 }
 
 /// Takes all of a person's in one organization back: who leaves it lends nothing there, also when they join again.
-pub(crate) async fn left(admin: &Admin, tx: &mut Tx, by: &By, org: OrgId, user: UserId) -> Result<()> {
+pub(crate) async fn forget(admin: &Admin, tx: &mut Tx, who: &Who, org: OrgId, user: UserId) -> Result<()> {
     for grant in grants::of_user(&mut *tx, user).await?.into_iter().filter(|grant| grant.org == org) {
         if grants::revoke(tx, grant.id, RevokedWhy::Admin, admin.sources.now()).await? {
-            ended(admin, tx, by, org, grant.id, &grant.client).await?;
+            let detail = json!({ "client_id": grant.client });
+            let target = target("oauth_grant", grant.id, &grant.client);
+            audit_log::write(tx, who, Some(org), "oauth.revoke", &target, &detail, &admin.sources).await?;
         }
     }
     Ok(())

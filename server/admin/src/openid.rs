@@ -13,7 +13,7 @@ use store::{
     oidc, orgs, users, web_sessions,
 };
 
-use crate::{Admin, By, target, users as people};
+use crate::{Admin, By, consents, target, users as people};
 
 pub use store::oidc::Identity;
 
@@ -112,15 +112,13 @@ async fn roles(admin: &Admin, tx: &mut Tx, who: &Who, provider: &Provider, claim
             );
             continue;
         }
-        let action = match new {
-            Some(role) => {
-                users::set_role(tx, org.id, user, role, now).await?;
-                "member.role"
-            }
-            None => {
-                users::remove_member(tx, org.id, user, now).await?;
-                "member.remove"
-            }
+        let action = if let Some(role) = new {
+            users::set_role(tx, org.id, user, role, now).await?;
+            "member.role"
+        } else {
+            users::remove_member(tx, org.id, user, now).await?;
+            consents::forget(admin, tx, who, org.id, user).await?;
+            "member.remove"
         };
         let detail = json!({ "role": { "old": old, "new": new } });
         let target = target("user", user, &person.email);

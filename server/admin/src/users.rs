@@ -214,7 +214,7 @@ pub async fn remove_member(admin: &Admin, by: &By, org: &str, address: &str) -> 
         another_owner(&mut tx, org.id).await?;
     }
     users::remove_member(&mut tx, org.id, user.id, admin.sources.now()).await?;
-    consents::left(admin, &mut tx, by, org.id, user.id).await?;
+    consents::forget(admin, &mut tx, &by.who(), org.id, user.id).await?;
     admin
         .log(&mut tx, by, Some(org.id), "member.remove", target("user", user.id, &user.email), &json!({ "role": { "old": old } }))
         .await?;

@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    fn read_all(tables: Value, environment: &[(&str, &str)]) -> Result<Vec<Provider>> {
+    fn read_all(tables: &Value, environment: &[(&str, &str)]) -> Result<Vec<Provider>> {
         let tables = tables.as_array().unwrap().iter().map(|t| t.as_object().unwrap().clone()).collect();
         let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         providers(tables, &environment)
@@ -86,13 +86,13 @@ mod tests {
     #[test]
     fn tables_become_providers_and_mistakes_are_named() {
         let one = json!({"slug": "company", "name": "Example Ltd", "issuer": "https://login.example.com", "client_id": "ocore"});
-        let all = read_all(json!([one]), &[("OCORE_OPENID_COMPANY_CLIENT_SECRET", "hush")]).unwrap();
+        let all = read_all(&json!([one]), &[("OCORE_OPENID_COMPANY_CLIENT_SECRET", "hush")]).unwrap();
         assert_eq!(all.iter().map(Provider::slug).collect::<Vec<_>>(), ["company"]);
         assert!(!format!("{all:?}").contains("hush"));
         let with = |name: &str, value: Value| {
             let mut changed = one.clone();
             changed[name] = value;
-            read_all(json!([changed]), &[("OCORE_OPENID_COMPANY_CLIENT_SECRET", "hush")]).unwrap_err()
+            read_all(&json!([changed]), &[("OCORE_OPENID_COMPANY_CLIENT_SECRET", "hush")]).unwrap_err()
         };
         for (name, value, says) in [
             ("isuer", json!("x"), "issuer"),
@@ -100,16 +100,16 @@ mod tests {
             ("client_secret_file", json!("/nowhere"), "both set"),
             ("issuer", json!("http://login.example.com"), "https"),
             ("create", json!("yes"), "boolean"),
-            ("groups", json!([{"group": "g", "organization": "acme", "role": "boss"}]), "role"),
+            ("groups", json!([{"group": "g", "organization": "acme", "role": "boss"}]), "boss"),
             ("groups", json!([{"group": "g", "organization": "acme", "role": "admin"}]), "groups_claim"),
         ] {
             let failure = format!("{:?}", with(name, value));
             assert!(failure.contains(says) && !failure.contains("hush"), "{name}: {failure}");
         }
-        assert!(format!("{:?}", read_all(json!([one, one]), &[]).unwrap_err()).contains("two providers"));
+        assert!(format!("{:?}", read_all(&json!([one, one]), &[]).unwrap_err()).contains("two providers"));
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut empty = one.clone();
         empty["client_secret_file"] = json!(file.path());
-        assert!(format!("{:?}", read_all(json!([empty]), &[]).unwrap_err()).contains("empty"));
+        assert!(format!("{:?}", read_all(&json!([empty]), &[]).unwrap_err()).contains("empty"));
     }
 }

@@ -377,7 +377,10 @@ async fn chunk(body: &mut Body) -> Option<String> {
     }
 }
 fn data(chunk: &str) -> Value {
-    let line = chunk.lines().find_map(|l| l.strip_prefix("data: ")).unwrap_or_else(|| panic!("{chunk:?}"));
+    let line = chunk
+        .lines()
+        .find_map(|l| l.strip_prefix("data: ").filter(|data| !data.is_empty()))
+        .unwrap_or_else(|| panic!("{chunk:?}"));
     serde_json::from_str(line).unwrap()
 }
 async fn until(what: impl Fn() -> bool) {
@@ -565,14 +568,14 @@ async fn tools_are_listed_and_called_on_every_url() {
             .map(|t| t["name"].as_str().unwrap().to_owned())
             .collect()
     };
-    let platform = ["ocore_echo", "ocore_picture", "ocore_slow", "ocore_slow_write"];
+    let platform = ["ocore_echo", "ocore_picture", "ocore_late", "ocore_slow", "ocore_slow_write"];
     assert_eq!(names("/mcp").await, [&platform[..], &["prod_echo", "prod_find", "test_eu_echo", "test_eu_find"]].concat());
-    assert_eq!(names("/api/mcp/stream").await.len(), 8);
-    assert_eq!(names("/mcp/").await.len(), 8);
+    assert_eq!(names("/api/mcp/stream").await.len(), 9);
+    assert_eq!(names("/mcp/").await.len(), 9);
     assert_eq!(names("/mcp/i/test-eu").await, ["echo", "find"]);
     assert_eq!(names("/mcp/i/test-eu/").await, ["echo", "find"]);
     assert_eq!(names("/mcp?instances=prod&categories=orm").await, ["prod_echo"]);
-    assert_eq!(names("/mcp?categories=search&categories=platform&instances=prod%2Ctest-eu").await.len(), 6);
+    assert_eq!(names("/mcp?categories=search&categories=platform&instances=prod%2Ctest-eu").await.len(), 7);
 
     let said = body(w.legacy("/mcp/i/prod", &call("echo", json!({"text": "a\n\"b\""}))).await).await;
     assert_eq!(said["result"]["structuredContent"], json!({"text": "a\n\"b\""}));
@@ -670,7 +673,7 @@ async fn modern_answers_carry_what_the_era_requires() {
     assert_eq!(discovered["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "ocore");
     let listed = body(w.modern("tools/list", json!({}), |_| ()).await).await["result"].clone();
     assert_eq!(listed["cacheScope"], "private");
-    assert_eq!(listed["tools"].as_array().unwrap().len(), 8);
+    assert_eq!(listed["tools"].as_array().unwrap().len(), 9);
     let said = body(w.modern("tools/call", json!({"name": "prod_echo", "arguments": {"text": "x"}}), |_| ()).await).await;
     assert_eq!(said["id"], "m1");
     assert_eq!(said["result"]["resultType"], "complete");

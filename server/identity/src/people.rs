@@ -344,6 +344,7 @@ mod tests {
         let mut tx = db.begin().await.unwrap();
         let user = users::create(&mut tx, "Ann@example.com", Some(&hash), false, &sources).await.unwrap();
         tx.commit().await.unwrap();
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let vault = Vault::open(&db, KeySource::in_data_dir(store.dir.path()), &sources).await.unwrap();
         World {
             people: People::new(db.clone(), vault, sources.clone(), crate::openid::Providers::none(sources).unwrap()),
@@ -398,6 +399,16 @@ mod tests {
             assert!(w.people.signed(cookie.expose_secret()).await.unwrap().is_none());
         }
         assert_eq!(w.try_in("correct horse battery", HERE).await.unwrap_err(), NotIn::Wrong, "disabled");
+    }
+
+    #[test]
+    fn of_many_at_once_no_more_are_looked_at_than_may_fail() {
+        let (failures, now) = (Failures::default(), Timestamp::UNIX_EPOCH);
+        let looked_at = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..16).map(|_| scope.spawn(|| failures.take("ann", HERE, false, now).is_ok())).collect();
+            all.into_iter().map(|one| one.join().unwrap()).filter(|looked_at| *looked_at).count()
+        });
+        assert_eq!(looked_at, BOTH as usize);
     }
 
     #[tokio::test]

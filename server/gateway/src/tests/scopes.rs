@@ -64,7 +64,7 @@ async fn what_a_call_lacks_is_told_in_the_head_however_late_it_turns_out() {
         let response = w.send(request).await;
         assert_eq!(response.status(), StatusCode::FORBIDDEN, "after {milliseconds} ms, {accept}");
         let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
-        assert!(challenge.contains("insufficient_scope") && challenge.contains("scope=\"write\""), "{challenge}");
+        assert!(challenge.contains("insufficient_scope") && challenge.contains("scope=\"read write\""), "{challenge}");
         assert_eq!(body(response).await["result"]["isError"], true);
     }
 }

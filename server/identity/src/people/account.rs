@@ -343,6 +343,7 @@ mod tests {
         let ann = users::create(&mut tx, "ann@example.com", Some(&hash), false, &sources).await.unwrap();
         users::create(&mut tx, "bob@example.com", Some(&hash), false, &sources).await.unwrap();
         tx.commit().await.unwrap();
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let vault = Vault::open(&db, KeySource::in_data_dir(t.dir.path()), &sources).await.unwrap();
         World {
             people: People::new(db.clone(), vault, sources.clone(), crate::openid::Providers::none(sources).unwrap()),

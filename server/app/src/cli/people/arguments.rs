@@ -437,7 +437,7 @@ mod tests {
             args(&words).unwrap(),
             json!({"password": "  pass word ", "text": "  pass word \r\n", "key": "smtp.password", "value": "  pass word "})
         );
-        write!(file, "\n").unwrap();
+        writeln!(file).unwrap();
         assert_eq!(args(&words[..1]).unwrap(), json!({"password": "  pass word \r\n"}), "one line's end, not all of them");
     }
 

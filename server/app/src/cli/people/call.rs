@@ -159,6 +159,11 @@ impl Call {
 
 /// Whether everything is there that the tool cannot do without: the server would say so in its own words.
 fn complete(tool: &Tool, given: &Map<String, Value>, instance: Option<&str>) -> Result<()> {
+    let known = tool.input.get("properties").and_then(Value::as_object);
+    if known.is_some_and(|known| given.keys().any(|name| !known.contains_key(name))) {
+        // A name that is misspelt is what is missing; the server says which was meant.
+        return Ok(());
+    }
     let missing: Vec<&str> = tool.required().filter(|name| !given.contains_key(*name)).collect();
     if missing.is_empty() {
         return Ok(());

@@ -12,7 +12,7 @@ use super::{
     clock, http, keyring,
     logins::{self, Logins, New, Store},
     oauth::{self, Device, SCOPES, Tokens},
-    plain, qr, whoami,
+    plain, qr,
 };
 use crate::{
     failure::{Exit, Failure, Result},
@@ -69,11 +69,13 @@ impl Login {
         }
         let mut line = Waiting::new(json);
         let tokens = tokio::select! {
-            tokens = oauth::wait(&http, &address, &endpoints, &device, |left| line.show(left)) => tokens,
+            // Listened for before the line says that it is.
+            biased;
             _ = tokio::signal::ctrl_c() => {
                 line.end();
                 return Err(Failure::new(Exit::Failed, "cancelled", "Not signed in: you stopped it. Nothing was kept."));
             }
+            tokens = oauth::wait(&http, &address, &endpoints, &device, |left| line.show(left)) => tokens,
         };
         line.end();
         let tokens = tokens?;
@@ -101,9 +103,7 @@ impl Login {
             Store::File => format!("{} (only you can read it)", logins.file().display()),
         };
         let granted = if tokens.scope.is_empty() { &scopes } else { &tokens.scope };
-        let person = whoami::person(address.as_str()).await;
-        let you = person.as_ref().map(|person| format!(" as {person}")).unwrap_or_default();
-        let mut text = format!("Signed in at {address}{you}.\nYou may: {}\nKept in: {kept}\n", words(granted));
+        let mut text = format!("Signed in at {address}.\nYou may: {}\nKept in: {kept}\n", words(granted));
         if let Some(why) = &why
             && std::env::var_os("DISPLAY").is_some()
         {
@@ -128,7 +128,6 @@ impl Login {
             text,
             json!({
                 "server": address.as_str(),
-                "person": person,
                 "label": label,
                 "scope": granted,
                 "expires_at": tokens.expires_at.map(clock::text),

@@ -457,6 +457,7 @@ async fn blocking<T: Send + 'static>(act: impl FnOnce() -> Result<T, Error> + Se
 
 #[cfg(test)]
 #[cfg(unix)]
+#[expect(clippy::disallowed_methods, reason = "tests look into their own files")]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 

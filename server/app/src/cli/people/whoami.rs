@@ -1,6 +1,4 @@
 //! `ocore whoami`
-use std::time::Duration;
-
 use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,8 +23,6 @@ pub struct Whoami {
 
 /// Where `server/discover` tells who asks.
 const WHO: &str = "ocore/whoami";
-/// How long a login waits to be told whose it is: it is made already.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who asks, as the server says. One without any of it is older, or another program.
 #[derive(Debug, Default, Deserialize)]
@@ -44,7 +40,7 @@ impl Whoami {
         let access = self.target.open().await?;
         // Asked first: it renews what has to be renewed, and what is told below is then as it is.
         let about = access.request("server/discover", json!({}), None, true, |_| {}).await?;
-        let who = who(&about);
+        let who = about.get("_meta").and_then(|m| Who::deserialize(m.get(WHO)?).ok()).unwrap_or_default();
         let version = about.get("_meta").and_then(|m| m.get("io.modelcontextprotocol/serverInfo")?.get("version")?.as_str());
         let version = version.map(|v| plain::cut(v, 40));
         let text = |said: &Option<String>| said.as_ref().map(|text| plain::cut(text, 200));
@@ -85,22 +81,6 @@ impl Whoami {
         }
         Ok(Shown::new(terminal::facts(&facts), value))
     }
-}
-
-/// Who asks, as `server/discover` says.
-fn who(about: &Value) -> Who {
-    about.get("_meta").and_then(|m| Who::deserialize(m.get(WHO)?).ok()).unwrap_or_default()
-}
-
-/// The person that a server knows by a login that was just made, if it tells at once: whoever approved it may have been signed in as somebody
-/// else than was meant.
-pub async fn person(server: &str) -> Option<String> {
-    let asking = async {
-        let access = Access::open(Some(server)).await.ok().filter(Access::is_login)?;
-        let about = access.request("server/discover", json!({}), None, true, |_| {}).await.ok()?;
-        who(&about).person.map(|name| plain::cut(&name, 200))
-    };
-    tokio::time::timeout(PATIENCE, asking).await.ok().flatten()
 }
 
 /// What a call may do by this access.
