@@ -17,7 +17,6 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{
-    Tx,
     audit_log::{self, Target, Who},
     impersonations::{self, Impersonation},
     registry::Registry,
@@ -416,7 +415,7 @@ impl Visits {
     /// Ends what is over. A job calls it; doing it twice is harmless.
     pub async fn sweep(&self) -> Result<()> {
         for of in impersonations::due(&self.admin.db, self.admin.sources.now()).await? {
-            let why = if of.opened_at.is_some() { "its hour was over" } else { "the link was not opened in time" };
+            let why = if of.opened_at.is_some() { "its time was over" } else { "the link was not opened in time" };
             // One that cannot be ended must not keep the others.
             if let Err(fault) = self.end(&of, why, None).await {
                 tracing::error!(id = %of.id, ?fault, "a visit that is over could not be ended");
@@ -430,18 +429,6 @@ impl Visits {
         audit_log::write(&mut tx, who, Some(of.org), action, &about(of), detail, &self.admin.sources).await?;
         Ok(tx.commit().await?)
     }
-}
-
-/// Ends all open visits of a person whose sessions an operator ended. Odoo's own sessions end by themselves: nobody has their cookie.
-pub(crate) async fn end_all(admin: &Admin, tx: &mut Tx, by: &By, user: UserId) -> Result<()> {
-    for of in impersonations::of_user(&mut *tx, user).await? {
-        let why = "an operator ended its person's sessions";
-        if impersonations::end(tx, &admin.vault, of.id, why, admin.sources.now()).await?.is_some() {
-            let detail = json!({ "odoo_user": &of.odoo_login, "why": why });
-            admin.log(tx, by, Some(of.org), "impersonation.end", about(&of), &detail).await?;
-        }
-    }
-    Ok(())
 }
 
 /// The path at an instance's host name at which a visit begins; the text of [`Visits::open`] follows.

@@ -2,12 +2,12 @@
 use identity::oauth::opaque::{self, Kind};
 use kernel::{Code, Organization, Result, Role, SecretString, TimeDelta, Timestamp, refusal, time_text};
 use serde_json::json;
-use store::{Tx, password_resets, second_factor, users, web_sessions};
+use store::{Tx, impersonations, password_resets, second_factor, users, web_sessions};
 
 pub use store::users::{Member, Membership, UserRow};
 
 use crate::{
-    Admin, By, consents, impersonations, orgs, taken, target,
+    Admin, By, consents, orgs, taken, target,
     teach::{self, Checked},
 };
 
@@ -100,8 +100,9 @@ pub async fn update(admin: &Admin, by: &By, address: &str, change: &UserUpdate) 
     if change.end_sessions {
         happened.push(("sessions_ended", web_sessions::end_all(&mut tx, old.id).await?.into()));
     }
-    if change.end_sessions || change.password_hash.is_some() || change.active == Some(false) {
-        impersonations::end_all(admin, &mut tx, by, old.id).await?;
+    // A visit of somebody who is disabled is refused, and ended in Odoo, at its next request.
+    if change.end_sessions || change.password_hash.is_some() {
+        impersonations::expire(&mut tx, old.id, admin.sources.now()).await?;
     }
     if let Some(map) = detail.as_object_mut() {
         map.extend(happened.into_iter().map(|(name, value)| (name.to_owned(), value)));

@@ -263,6 +263,12 @@ pub async fn find(on: impl Into<On<'_>>, org: OrgId, id: ImpersonationId) -> Res
     row.as_ref().map(read).transpose()
 }
 
+/// Has all open visits of a person end now: they open nothing any more, and who cleans up ends their sessions in Odoo too.
+pub async fn expire(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<u64> {
+    let sql = "UPDATE impersonations SET ends_at = $2 WHERE user_id = $1 AND opened_at IS NOT NULL AND ended_at IS NULL AND ends_at > $2";
+    tx.execute(sql, args![user, now]).await
+}
+
 /// Ends a link or a visit. Gives the cookie of its Odoo session, which is to be ended too; none when it had ended.
 pub async fn end(tx: &mut Tx, vault: &Vault, id: ImpersonationId, why: &str, now: Timestamp) -> Result<Option<SecretString>> {
     let sql = "SELECT session FROM impersonations WHERE id = $1 AND ended_at IS NULL AND session IS NOT NULL";
