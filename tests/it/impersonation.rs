@@ -448,6 +448,16 @@ mod checks {
         tokio::time::sleep(Duration::from_secs(6)).await;
         assert_eq!(ann.get(&landing).await.status, StatusCode::GONE);
         assert_eq!(w.sessions(), before);
+        // So does the end of all of a person's sessions.
+        let mut ann = Browser::new(w.port);
+        ann.sign_in("ann@example.com").await;
+        let to = ann.open(&w.link().await).await.location().to_owned();
+        ann.get(&to).await;
+        assert_eq!(ann.uid().await.0, StatusCode::OK);
+        w.ocore.cli(&["user", "update", "ann@example.com", "--end-sessions"], "").ok();
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert_eq!(ann.get(&landing).await.status, StatusCode::GONE);
+        ann.sign_in("ann@example.com").await;
         // Whoever signs out of ocore leaves no Odoo open.
         let to = ann.open(&w.link().await).await.location().to_owned();
         ann.get(&to).await;

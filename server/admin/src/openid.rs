@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use store::{
     StoreError, Tx,
     audit_log::{self, Target, Who},
-    oidc, orgs, users, web_sessions,
+    impersonations, oidc, orgs, users, web_sessions,
 };
 
 use crate::{Admin, By, consents, target, users as people};
@@ -166,6 +166,7 @@ pub async fn unlink(
         Some(session) => web_sessions::end_others(&mut tx, user, session).await?,
         None => web_sessions::end_all(&mut tx, user).await?,
     };
+    impersonations::expire(&mut tx, user, admin.sources.now()).await?;
     let detail = json!({ "issuer": issuer, "subject": subject, "sessions_ended": ended });
     log(admin, &mut tx, &by.who(), "user.unlink", user, &person, &detail).await?;
     tx.commit().await?;
